@@ -1,0 +1,1 @@
+//! An S3 store over a plain folder, in this process.

@@ -1,0 +1,3 @@
+//! The object store.
+
+pub mod embedded;
