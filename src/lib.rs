@@ -5,7 +5,9 @@
 //! | module | owns |
 //! |---|---|
 //! | [`archive`] | the ZIP format: names, records, layout; no I/O |
+//! | [`manifest`] | selections and manifests |
 //! | [`store`] | the only user of the S3 SDK, and the embedded store |
 
 pub mod archive;
+pub mod manifest;
 pub mod store;
