@@ -5,9 +5,13 @@
 //! | module | owns |
 //! |---|---|
 //! | [`archive`] | the ZIP format: names, records, layout; no I/O |
+//! | [`disposition`] | the names under which downloads are saved |
 //! | [`manifest`] | selections and manifests |
+//! | [`period`] | lengths of time as people write them |
 //! | [`store`] | the only user of the S3 SDK, and the embedded store |
 
 pub mod archive;
+pub mod disposition;
 pub mod manifest;
+pub mod period;
 pub mod store;

@@ -3,7 +3,14 @@
 //! | file | owns |
 //! |---|---|
 //! | [`selection`] | bucket, prefix and patterns: which objects are meant |
+//! | [`jsonl`] | one line of a presigned manifest |
+//! | [`mod@publish`] | listing, signing and storing a presigned manifest |
+//! | [`parts`] | writing an object of unknown length, and leaving nothing behind when that fails |
 
+pub mod jsonl;
+pub mod parts;
+pub mod publish;
 pub mod selection;
 
+pub use publish::{ManifestError, PublishOptions, Published, publish};
 pub use selection::{InvalidSelection, Selection};

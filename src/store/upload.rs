@@ -182,9 +182,12 @@ impl Upload {
     }
 
     /// Takes the upload back. A failure is only logged: the caller already has the error that led here.
+    ///
+    /// A caller who goes away meanwhile does not keep the upload from being taken back.
     pub async fn abort(mut self) {
         if let Some(target) = self.target.take() {
-            target.abort().await;
+            // It never fails but by a panic, which the runtime reports.
+            let _ = tokio::spawn(target.abort()).await;
         }
     }
 }
