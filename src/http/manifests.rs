@@ -1,6 +1,6 @@
 //! `POST /v1/manifests`: a JSONL manifest of presigned URLs, itself handed out as one presigned URL.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Extension;
 use axum::body::Body;
@@ -41,6 +41,7 @@ pub async fn create(State(app): State<App>, Extension(details): Extension<Detail
     let options = PublishOptions {
         expires_in: request.expires_in.map_or(app.config.expires_in, Duration::from_secs),
         queue_max: app.config.queue_max,
+        now: SystemTime::now(),
     };
     let published = publish(&app.config.store, &selection, &options).await?;
     details.entries(published.count);

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on, post};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
@@ -66,8 +66,8 @@ impl Service {
         let router = api
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
-            .fallback(|OriginalUri(uri): OriginalUri| async move { Problem::not_found(uri.path()) })
-            .method_not_allowed_fallback(|method: Method, OriginalUri(uri): OriginalUri| async move { Problem::method_not_allowed(method.as_str(), uri.path()) })
+            .fallback(|uri: Uri| async move { Problem::not_found(uri.path()) })
+            .method_not_allowed_fallback(|method: Method, uri: Uri| async move { Problem::method_not_allowed(method.as_str(), uri.path()) })
             .with_state(app);
         Service { router, embedded }
     }
