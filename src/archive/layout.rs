@@ -197,25 +197,25 @@ impl Layout {
 
     /// The part that an offset below [`Layout::len`] lies in, where it starts and where it ends.
     fn part_at(&self, at: u64) -> (Part, u64, u64) {
-        if at < self.directory_offset {
-            if let Some(index) = self.table.row_at(at) {
-                let entry = self.table.row(index);
-                let (data, data_end, end) = (entry.data_offset(), entry.data_end(), entry.end());
-                return if at < data {
-                    (Part::LocalHeader(index), entry.offset, data)
-                } else if at < data_end {
-                    (Part::Data(index), data, data_end)
-                } else {
-                    (Part::Descriptor(index), data_end, end)
-                };
-            }
+        if at < self.directory_offset
+            && let Some(index) = self.table.row_at(at)
+        {
+            let entry = self.table.row(index);
+            let (data, data_end) = (entry.data_offset(), entry.data_end());
+            return if at < data {
+                (Part::LocalHeader(index), entry.offset, data)
+            } else if at < data_end {
+                (Part::Data(index), data, data_end)
+            } else {
+                (Part::Descriptor(index), data_end, entry.end())
+            };
         }
-        if at < self.directory_end() {
-            if let Some((index, start)) = self.central_at(at - self.directory_offset) {
-                let start = self.directory_offset + start;
-                let end = start.saturating_add(self.table.row(index).central_len());
-                return (Part::CentralHeader(index), start, end);
-            }
+        if at < self.directory_end()
+            && let Some((index, start)) = self.central_at(at - self.directory_offset)
+        {
+            let start = self.directory_offset + start;
+            let end = start.saturating_add(self.table.row(index).central_len());
+            return (Part::CentralHeader(index), start, end);
         }
         (Part::End, self.directory_end(), self.len())
     }

@@ -27,7 +27,7 @@ impl DosTime {
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         // Clamped as they are, all of these fit their bits.
         Self {
-            time: (hour << 11 | minute << 5 | second / 2) as u16,
+            time: (hour << 11 | minute << 5 | (second / 2)) as u16,
             date: ((year - 1980) << 9 | month << 5 | day) as u16,
         }
     }

@@ -150,8 +150,6 @@ fn is_safe(segment: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn names_are_safe(keys in keys()) {
         for name in names(&keys) {
