@@ -62,8 +62,12 @@ impl Condition {
         };
         match (&self.if_match, &self.if_none_match) {
             (Some(_), _) if current.is_none() => Err(OpError::NoSuchKey),
-            (Some(wanted), _) if !holds(wanted) => Err(OpError::PreconditionFailed { header: "If-Match" }),
-            (_, Some(barred)) if holds(barred) => Err(OpError::PreconditionFailed { header: "If-None-Match" }),
+            (Some(wanted), _) if !holds(wanted) => {
+                Err(OpError::PreconditionFailed { header: "If-Match" })
+            }
+            (_, Some(barred)) if holds(barred) => Err(OpError::PreconditionFailed {
+                header: "If-None-Match",
+            }),
             _ => Ok(()),
         }
     }
@@ -73,13 +77,18 @@ impl Disk {
     /// The file of an object, if there is one.
     pub(super) fn find(&self, key: &str) -> Result<Option<Found>, OpError> {
         if let Some(path) = keys::folder_path(key)
-            && let Some(found) = self.resolve(&self.dir.join(path)).map_err(OpError::io("look up the object"))?
+            && let Some(found) = self
+                .resolve(&self.dir.join(path))
+                .map_err(OpError::io("look up the object"))?
         {
             return Ok(Some(found));
         }
         let path = self.objects.join(keys::escape(key));
         match fs::metadata(&path) {
-            Ok(meta) if meta.is_file() => Ok(Some(Found { path, stamp: Stamp::of(&meta) })),
+            Ok(meta) if meta.is_file() => Ok(Some(Found {
+                path,
+                stamp: Stamp::of(&meta),
+            })),
             Ok(_) => Ok(None),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(OpError::io("look up the object")(error)),
@@ -101,7 +110,9 @@ impl Disk {
 
     /// The ETag of an object in this state, without quotes.
     pub(super) fn etag(&self, key: &str, stamp: &Stamp) -> String {
-        self.sidecars.load(key, stamp).map_or_else(|| stamp.etag(), |record| record.etag())
+        self.sidecars
+            .load(key, stamp)
+            .map_or_else(|| stamp.etag(), |record| record.etag())
     }
 
     /// A file to be filled with what will become the object `key`.
@@ -124,13 +135,21 @@ impl Disk {
     ) -> Result<Stamp, OpError> {
         let _lock = self.lock(&record.key)?;
         let before = self.find(&record.key)?;
-        condition.check(before.as_ref().map(|found| self.etag(&record.key, &found.stamp)).as_deref())?;
+        condition.check(
+            before
+                .as_ref()
+                .map(|found| self.etag(&record.key, &found.stamp))
+                .as_deref(),
+        )?;
         let overflow = self.objects.join(keys::escape(&record.key));
         let mut homeless = Some(temp);
         if let Some(path) = keys::folder_path(&record.key)
             && let Some(path) = self.prepare(path)?
         {
-            homeless = match homeless.take().map(|temp| self.publish(temp, &path, &mut record)) {
+            homeless = match homeless
+                .take()
+                .map(|temp| self.publish(temp, &path, &mut record))
+            {
                 None | Some(Ok(())) => None,
                 Some(Err((temp, error))) if is_absent(&error) || is_occupied(&error) => Some(temp),
                 Some(Err((_, error))) => return Err(OpError::io("write the object")(error)),
@@ -168,7 +187,9 @@ impl Disk {
                 }
                 // Not the found path: where the name is a symbolic link, the link goes and its target stays.
                 let path = self.dir.join(key);
-                fs::remove_file(path).or_else(ignore_absent).map_err(OpError::io("delete the object"))?;
+                fs::remove_file(path)
+                    .or_else(ignore_absent)
+                    .map_err(OpError::io("delete the object"))?;
             }
             self.sidecars.remove(key, &found.stamp);
             any = true;
@@ -205,7 +226,10 @@ impl Disk {
                 return Ok(None);
             }
             let meta = fs::metadata(&path)?;
-            Ok(meta.is_file().then(|| Found { path, stamp: Stamp::of(&meta) }))
+            Ok(meta.is_file().then(|| Found {
+                path,
+                stamp: Stamp::of(&meta),
+            }))
         };
         match follow() {
             Err(error) if is_absent(&error) => Ok(None),
@@ -215,7 +239,11 @@ impl Disk {
 
     /// Whether a path without symbolic links lies where objects may lie.
     pub(super) fn may_serve(&self, path: &Path) -> bool {
-        path.starts_with(&self.dir) && !self.hidden.as_ref().is_some_and(|hidden| path.starts_with(hidden))
+        path.starts_with(&self.dir)
+            && !self
+                .hidden
+                .as_ref()
+                .is_some_and(|hidden| path.starts_with(hidden))
     }
 
     /// Makes the folders for a file in the served folder. `None` where no file can lie there: something else does, or
@@ -226,7 +254,11 @@ impl Disk {
             Ok(meta) if meta.is_file() => {}
             // A link may be replaced only where it stood for an object.
             Ok(meta) if meta.is_symlink() => {
-                if self.resolve(&path).map_err(OpError::io("look up the object"))?.is_none() {
+                if self
+                    .resolve(&path)
+                    .map_err(OpError::io("look up the object"))?
+                    .is_none()
+                {
                     return Ok(None);
                 }
             }
@@ -234,7 +266,9 @@ impl Disk {
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(OpError::io("look up the object")(error)),
         }
-        let Some(parent) = path.parent() else { return Ok(None) };
+        let Some(parent) = path.parent() else {
+            return Ok(None);
+        };
         // Folders are made one by one, each below a place that has been checked.
         let mut place = self.dir.clone();
         for name in parent.strip_prefix(&self.dir).unwrap_or(Path::new("")) {
@@ -291,10 +325,16 @@ impl Disk {
         Ok(())
     }
 
-    fn publish_escaped(&self, temp: NamedTempFile, path: &Path, record: &mut Record) -> Result<(), OpError> {
+    fn publish_escaped(
+        &self,
+        temp: NamedTempFile,
+        path: &Path,
+        record: &mut Record,
+    ) -> Result<(), OpError> {
         let parent = path.parent().unwrap_or(&self.objects);
         fs::create_dir_all(parent).map_err(OpError::io("make a folder"))?;
-        self.publish(temp, path, record).map_err(|(_, error)| OpError::io("write the object")(error))
+        self.publish(temp, path, record)
+            .map_err(|(_, error)| OpError::io("write the object")(error))
     }
 }
 
@@ -308,11 +348,17 @@ fn new_shared(folder: &Path) -> Result<NamedTempFile, OpError> {
         .map_err(OpError::io("make a temporary file"))
 }
 
-fn copy_beside(temp: NamedTempFile, path: &Path) -> Result<NamedTempFile, (NamedTempFile, io::Error)> {
+fn copy_beside(
+    temp: NamedTempFile,
+    path: &Path,
+) -> Result<NamedTempFile, (NamedTempFile, io::Error)> {
     let copy = || -> io::Result<NamedTempFile> {
         let folder = path.parent().unwrap_or(path);
         let mode = temp.as_file().metadata()?.permissions();
-        let mut copy = Builder::new().prefix(TEMP_PREFIX).permissions(mode).tempfile_in(folder)?;
+        let mut copy = Builder::new()
+            .prefix(TEMP_PREFIX)
+            .permissions(mode)
+            .tempfile_in(folder)?;
         io::copy(&mut File::open(temp.path())?, copy.as_file_mut())?;
         Ok(copy)
     };
@@ -341,17 +387,26 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     /// `ELOOP`, for which the standard library has no stable name.
     const TOO_MANY_LINKS: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
     use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
-    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename | InvalidInput)
-        || error.raw_os_error() == Some(TOO_MANY_LINKS)
+    matches!(
+        error.kind(),
+        NotFound | NotADirectory | InvalidFilename | InvalidInput
+    ) || error.raw_os_error() == Some(TOO_MANY_LINKS)
 }
 
 fn is_occupied(error: &io::Error) -> bool {
     use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, IsADirectory};
-    matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | IsADirectory)
+    matches!(
+        error.kind(),
+        AlreadyExists | DirectoryNotEmpty | IsADirectory
+    )
 }
 
 fn ignore_absent(error: io::Error) -> io::Result<()> {
-    if is_absent(&error) { Ok(()) } else { Err(error) }
+    if is_absent(&error) {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
 /// Whether two folders lie on one file system, as far as their metadata tells.

@@ -73,7 +73,9 @@ pub(super) enum OpError {
     #[error("the body has {actual} bytes where {expected} were announced")]
     IncompleteBody { expected: u64, actual: u64 },
     #[error("the body broke off: {source}")]
-    BrokenBody { source: Box<dyn Error + Send + Sync> },
+    BrokenBody {
+        source: Box<dyn Error + Send + Sync>,
+    },
     #[error("the body does not have the {algorithm} that was sent with it")]
     BadDigest { algorithm: &'static str },
     #[error("the trailer {name} was announced but did not come")]
@@ -91,7 +93,10 @@ pub(super) enum OpError {
     #[error("the file changed while it was read")]
     ChangedWhileRead,
     #[error("cannot {doing}")]
-    Io { doing: &'static str, source: io::Error },
+    Io {
+        doing: &'static str,
+        source: io::Error,
+    },
 }
 
 impl OpError {
@@ -111,7 +116,9 @@ impl From<OpError> for S3Error {
             OpError::PreconditionFailed { .. } => S3ErrorCode::PreconditionFailed,
             OpError::ReadOnly | OpError::Unlistable { .. } => S3ErrorCode::AccessDenied,
             OpError::RangeNotSatisfiable { .. } => S3ErrorCode::InvalidRange,
-            OpError::IncompleteBody { .. } | OpError::MissingTrailer { .. } => S3ErrorCode::IncompleteBody,
+            OpError::IncompleteBody { .. } | OpError::MissingTrailer { .. } => {
+                S3ErrorCode::IncompleteBody
+            }
             OpError::BrokenBody { source } => broken_body_code(source.as_ref()),
             OpError::BadDigest { .. } => S3ErrorCode::BadDigest,
             OpError::InvalidArgument { .. } => S3ErrorCode::InvalidArgument,
@@ -121,7 +128,9 @@ impl From<OpError> for S3Error {
             OpError::NoParts => S3ErrorCode::InvalidRequest,
             OpError::ChangedWhileRead => S3ErrorCode::OperationAborted,
             OpError::Io { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => S3ErrorCode::AccessDenied,
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    S3ErrorCode::AccessDenied
+                }
                 _ => S3ErrorCode::InternalError,
             },
         };

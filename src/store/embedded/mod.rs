@@ -79,7 +79,9 @@ pub struct EmbeddedStore {
 
 impl fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EmbeddedStore").field("access_key", &self.credentials.access_key).finish_non_exhaustive()
+        f.debug_struct("EmbeddedStore")
+            .field("access_key", &self.credentials.access_key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,10 +102,15 @@ impl EmbeddedStore {
     /// # Errors
     /// [`EmbeddedError`], where either folder cannot be used.
     pub fn open(dir: &Path, state_dir: &Path) -> Result<EmbeddedStore, EmbeddedError> {
-        let folder = |source| EmbeddedError::Folder { path: dir.to_owned(), source };
+        let folder = |source| EmbeddedError::Folder {
+            path: dir.to_owned(),
+            source,
+        };
         let dir_meta = fs::metadata(dir).map_err(folder)?;
         if !dir_meta.is_dir() {
-            return Err(EmbeddedError::NotAFolder { path: dir.to_owned() });
+            return Err(EmbeddedError::NotAFolder {
+                path: dir.to_owned(),
+            });
         }
         let dir = fs::canonicalize(dir).map_err(folder)?;
         let state = |path: &Path| {
@@ -116,7 +123,9 @@ impl EmbeddedStore {
             return Err(EmbeddedError::StateIsFolder { path: dir });
         }
         let shared = state_dir.join("embedded");
-        let root = shared.join(hex::encode(&Sha256::digest(dir.as_os_str().as_bytes())[..16]));
+        let root = shared.join(hex::encode(
+            &Sha256::digest(dir.as_os_str().as_bytes())[..16],
+        ));
         let make = |name: &str| {
             let path = root.join(name);
             fs::create_dir_all(&path).map_err(state(&path))?;
@@ -129,7 +138,11 @@ impl EmbeddedStore {
         let temp_meta = fs::metadata(&temp).map_err(state(&temp))?;
         let disk = Arc::new(Disk {
             // A rename needs one file system.
-            folder_temp: if disk::same_device(&dir_meta, &temp_meta) { temp.clone() } else { dir.clone() },
+            folder_temp: if disk::same_device(&dir_meta, &temp_meta) {
+                temp.clone()
+            } else {
+                dir.clone()
+            },
             hidden: state_dir.starts_with(&dir).then_some(state_dir),
             objects: make("objects")?,
             uploads: make("uploads")?,
@@ -138,13 +151,19 @@ impl EmbeddedStore {
             temp,
             dir,
         });
-        let backend = Arc::new(Backend { disk, index: Index::default() });
+        let backend = Arc::new(Backend {
+            disk,
+            index: Index::default(),
+        });
         let mut builder = S3ServiceBuilder::new(service::Service(backend));
         builder.set_auth(credentials.clone());
         let mut config = S3Config::default();
         config.normalize_forward_slash_path = false;
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-        Ok(EmbeddedStore { service: builder.build(), credentials })
+        Ok(EmbeddedStore {
+            service: builder.build(),
+            credentials,
+        })
     }
 
     /// The access key that requests are signed with.
@@ -196,16 +215,31 @@ impl EmbeddedStore {
 /// Refuses what the framework would take but we do not offer: SigV2, which rests on SHA-1, and uploads by HTML form,
 /// which it buffers whole before it knows who sent them.
 fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
     let query = request.uri().query().unwrap_or_default();
     let is_v2 = text(AUTHORIZATION).starts_with("AWS ")
-        || query.split('&').any(|pair| pair.split('=').next() == Some("Signature"));
+        || query
+            .split('&')
+            .any(|pair| pair.split('=').next() == Some("Signature"));
     if is_v2 {
-        let error = S3Error::with_message(S3ErrorCode::InvalidRequest, "requests must be signed by AWS4-HMAC-SHA256");
+        let error = S3Error::with_message(
+            S3ErrorCode::InvalidRequest,
+            "requests must be signed by AWS4-HMAC-SHA256",
+        );
         return Some(answer(error));
     }
-    let is_form = text(CONTENT_TYPE).trim_start().to_ascii_lowercase().starts_with("multipart/");
-    (is_form && request.method() == Method::POST).then(|| answer(S3Error::new(S3ErrorCode::MethodNotAllowed)))
+    let is_form = text(CONTENT_TYPE)
+        .trim_start()
+        .to_ascii_lowercase()
+        .starts_with("multipart/");
+    (is_form && request.method() == Method::POST)
+        .then(|| answer(S3Error::new(S3ErrorCode::MethodNotAllowed)))
 }
 
 fn answer(error: S3Error) -> Response<Body> {
@@ -218,7 +252,12 @@ fn answer(error: S3Error) -> Response<Body> {
 
 impl Backend {
     /// Makes `temp` an object, on disk and in the index.
-    async fn commit(&self, temp: NamedTempFile, record: Record, condition: Condition) -> Result<Stamp, OpError> {
+    async fn commit(
+        &self,
+        temp: NamedTempFile,
+        record: Record,
+        condition: Condition,
+    ) -> Result<Stamp, OpError> {
         let disk = Arc::clone(&self.disk);
         let key = record.key.clone();
         let stamp = blocking(move || disk.commit(temp, record, &condition)).await?;
@@ -237,7 +276,9 @@ impl Backend {
 }
 
 /// Runs what blocks on a thread that may.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, OpError> + Send + 'static) -> Result<T, OpError> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpError> + Send + 'static,
+) -> Result<T, OpError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {

@@ -22,7 +22,11 @@ use super::{BUCKET, Backend, blocking, listing};
 const NUMBERS: RangeInclusive<i32> = 1..=10_000;
 
 fn checksum_type(upload: &Upload) -> ChecksumType {
-    ChecksumType::from_static(if upload.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT })
+    ChecksumType::from_static(if upload.composite {
+        ChecksumType::COMPOSITE
+    } else {
+        ChecksumType::FULL_OBJECT
+    })
 }
 
 /// CreateMultipartUpload.
@@ -41,8 +45,14 @@ pub(super) async fn create(
             content_language: input.content_language,
             metadata: input.metadata.into_iter().flatten().collect(),
         },
-        algorithm: input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str().to_owned()),
-        composite: input.checksum_type.as_ref().is_some_and(|kind| kind.as_str() == ChecksumType::COMPOSITE),
+        algorithm: input
+            .checksum_algorithm
+            .as_ref()
+            .map(|algorithm| algorithm.as_str().to_owned()),
+        composite: input
+            .checksum_type
+            .as_ref()
+            .is_some_and(|kind| kind.as_str() == ChecksumType::COMPOSITE),
         begun: 0,
     };
     let disk = Arc::clone(&backend.disk);
@@ -63,7 +73,11 @@ async fn find(backend: &Backend, id: String, key: String) -> Result<Upload, OpEr
 }
 
 fn check_number(number: i32) -> Result<i32, OpError> {
-    if NUMBERS.contains(&number) { Ok(number) } else { Err(OpError::InvalidArgument { name: "partNumber" }) }
+    if NUMBERS.contains(&number) {
+        Ok(number)
+    } else {
+        Err(OpError::InvalidArgument { name: "partNumber" })
+    }
 }
 
 /// UploadPart.
@@ -101,10 +115,15 @@ pub(super) async fn upload_part_copy(
         if_modified_since: input.copy_source_if_modified_since,
         if_unmodified_since: input.copy_source_if_unmodified_since,
     };
-    let invalid = OpError::InvalidArgument { name: "x-amz-copy-source-range" };
+    let invalid = OpError::InvalidArgument {
+        name: "x-amz-copy-source-range",
+    };
     let range = match input.copy_source_range.as_deref().map(Range::parse) {
         None => None,
-        Some(Ok(Range::Int { first, last: Some(last) })) => Some((first, last)),
+        Some(Ok(Range::Int {
+            first,
+            last: Some(last),
+        })) => Some((first, last)),
         Some(_) => return Err(invalid),
     };
     let upload = find(backend, input.upload_id, input.key).await?;
@@ -119,7 +138,10 @@ pub(super) async fn upload_part_copy(
             Some((first, last)) => (first, last + 1),
             None => (0, size),
         };
-        source.file.seek(SeekFrom::Start(start)).map_err(OpError::io("read the source"))?;
+        source
+            .file
+            .seek(SeekFrom::Start(start))
+            .map_err(OpError::io("read the source"))?;
         let received = incoming::copy((&mut source.file).take(end - start), disk.temp_for_part()?)?;
         check_unchanged(&source)?;
         let result = CopyPartResult {
@@ -132,7 +154,10 @@ pub(super) async fn upload_part_copy(
         Ok(result)
     })
     .await?;
-    Ok(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() })
+    Ok(UploadPartCopyOutput {
+        copy_part_result: Some(result),
+        ..UploadPartCopyOutput::default()
+    })
 }
 
 /// CompleteMultipartUpload.
@@ -141,10 +166,21 @@ pub(super) async fn complete(
     input: CompleteMultipartUploadInput,
 ) -> Result<CompleteMultipartUploadOutput, OpError> {
     let mut named = Vec::new();
-    for part in input.multipart_upload.and_then(|list| list.parts).unwrap_or_default() {
+    for part in input
+        .multipart_upload
+        .and_then(|list| list.parts)
+        .unwrap_or_default()
+    {
         let number = part.part_number.unwrap_or_default();
-        let etag = part.e_tag.map(ETag::into_value).ok_or(OpError::InvalidPart { number })?;
-        named.push(Named { number, etag, crc32: part.checksum_crc32 });
+        let etag = part
+            .e_tag
+            .map(ETag::into_value)
+            .ok_or(OpError::InvalidPart { number })?;
+        named.push(Named {
+            number,
+            etag,
+            crc32: part.checksum_crc32,
+        });
     }
     let upload = find(backend, input.upload_id, input.key).await?;
     let disk = Arc::clone(&backend.disk);
@@ -153,18 +189,30 @@ pub(super) async fn complete(
         Ok((upload, temp, record))
     })
     .await?;
-    let sum = record.crc32.map(|crc32| checksum_text(crc32, record.composite.then_some(record.parts.len())));
+    let sum = record
+        .crc32
+        .map(|crc32| checksum_text(crc32, record.composite.then_some(record.parts.len())));
     let (crc32, kind) = sum.unzip();
-    if input.checksum_crc32.is_some_and(|claim| crc32.as_ref() != Some(&claim)) {
-        return Err(OpError::BadDigest { algorithm: "x-amz-checksum-crc32" });
+    if input
+        .checksum_crc32
+        .is_some_and(|claim| crc32.as_ref() != Some(&claim))
+    {
+        return Err(OpError::BadDigest {
+            algorithm: "x-amz-checksum-crc32",
+        });
     }
     if let Some(size) = input.mpu_object_size
         && signed(record.stamp.size) != size
     {
-        return Err(OpError::InvalidArgument { name: "x-amz-mp-object-size" });
+        return Err(OpError::InvalidArgument {
+            name: "x-amz-mp-object-size",
+        });
     }
     let etag = record.etag.clone();
-    let condition = Condition { if_match: input.if_match, if_none_match: input.if_none_match };
+    let condition = Condition {
+        if_match: input.if_match,
+        if_none_match: input.if_none_match,
+    };
     backend.commit(temp, record, condition).await?;
     let key = upload.key.clone();
     let disk = Arc::clone(&backend.disk);
@@ -191,7 +239,10 @@ pub(super) async fn abort(
 }
 
 /// ListParts.
-pub(super) async fn list_parts(backend: &Backend, input: ListPartsInput) -> Result<ListPartsOutput, OpError> {
+pub(super) async fn list_parts(
+    backend: &Backend,
+    input: ListPartsInput,
+) -> Result<ListPartsOutput, OpError> {
     let limit = listing::limit(input.max_parts, "max-parts")?;
     let after = input.part_number_marker.unwrap_or(0);
     let disk = Arc::clone(&backend.disk);
@@ -202,7 +253,10 @@ pub(super) async fn list_parts(backend: &Backend, input: ListPartsInput) -> Resu
         Ok((upload, parts))
     })
     .await?;
-    let rest: Vec<_> = kept.into_iter().filter(|part| part.number > after).collect();
+    let rest: Vec<_> = kept
+        .into_iter()
+        .filter(|part| part.number > after)
+        .collect();
     let truncated = rest.len() > limit;
     let parts: Vec<ListedPart> = rest
         .into_iter()
@@ -244,7 +298,9 @@ pub(super) async fn list_uploads(
     let key_marker = input.key_marker.unwrap_or_default();
     let id_marker = input.upload_id_marker.unwrap_or_default();
     // The marked upload may be gone by now; uploads of one key are then told again rather than missed.
-    let at_marker = all.iter().position(|upload| upload.key == key_marker && upload.id == id_marker);
+    let at_marker = all
+        .iter()
+        .position(|upload| upload.key == key_marker && upload.id == id_marker);
     let is_after = |at: usize, upload: &Upload| match at_marker {
         Some(marker) => at > marker,
         None if id_marker.is_empty() => upload.key > key_marker || key_marker.is_empty(),
@@ -275,7 +331,8 @@ pub(super) async fn list_uploads(
 }
 
 fn listed(upload: &Upload, spelling: listing::Spelling) -> MultipartUpload {
-    let begun = OffsetDateTime::from_unix_timestamp(upload.begun).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let begun =
+        OffsetDateTime::from_unix_timestamp(upload.begun).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     MultipartUpload {
         checksum_algorithm: upload.algorithm.clone().map(ChecksumAlgorithm::from),
         checksum_type: upload.algorithm.is_some().then(|| checksum_type(upload)),
