@@ -24,6 +24,9 @@ use crate::store::embedded::{self, EmbeddedStore};
 /// The header that carries a request's id, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The description of the API (OpenAPI 3.1).
+pub const OPENAPI: &str = include_str!("openapi.json");
+
 /// What every handler can reach.
 #[derive(Clone)]
 pub struct App {
@@ -85,6 +88,7 @@ impl Service {
         let router = api
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
+            .route("/openapi.json", get(|| async { as_json(OPENAPI) }))
             .fallback(|uri: Uri| async move { Problem::not_found(uri.path()) })
             .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
                 Problem::method_not_allowed(method.as_str(), uri.path())
@@ -172,11 +176,15 @@ async fn guard(
 }
 
 async fn index() -> Response {
-    let body = concat!(
-        "{\"name\":\"sheaf\",\"version\":\"",
+    as_json(concat!(
+        r#"{"name":"sheaf","version":""#,
         env!("CARGO_PKG_VERSION"),
-        "\",\"archive\":\"/v1/zip{?bucket,prefix,include*,filename}\",\"manifests\":\"/v1/manifests\",\"health\":\"/healthz\",\"ready\":\"/readyz\"}\n"
-    );
+        r#"","api":"/openapi.json"}"#,
+        "\n"
+    ))
+}
+
+fn as_json(body: &'static str) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
@@ -196,7 +204,24 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_store_path;
+    use super::{OPENAPI, is_store_path};
+
+    #[test]
+    fn the_api_is_described_in_full() {
+        let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+        // Every route above, read from this very file.
+        let routes = include_str!("routes.rs").split(".route(\"").skip(1);
+        for path in routes.filter_map(|rest| rest.split('"').next()).filter(|path| path.len() > 1) {
+            assert!(document["paths"][path].is_object(), "{path} is not described");
+        }
+        // Every problem's type, read from the file that makes them.
+        let kinds = &document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"];
+        let kinds: Vec<&str> = kinds.as_array().unwrap().iter().filter_map(|kind| kind.as_str()).collect();
+        for kind in kinds {
+            assert!(include_str!("problem.rs").contains(&format!("\"{kind}\"")), "{kind} is described but never made");
+        }
+    }
 
     #[test]
     fn only_the_bucket_itself_is_the_store() {
