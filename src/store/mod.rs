@@ -1,3 +1,146 @@
-//! The object store.
+//! The object store: everything that sheaf asks of S3, and nothing else uses the SDK.
+//!
+//! [`Store`] is a cheap handle on one SDK client. Each operation has a file of its own:
+//!
+//! | file | operation |
+//! |---|---|
+//! | [`connect`] | credentials, endpoint, connection pool → [`Store`] |
+//! | [`list`] | ListObjectsV2, page by page |
+//! | [`object`] | GetObject and HeadObject, pinned to an ETag |
+//! | [`upload`] | PutObject, multipart uploads that leave nothing behind |
+//! | [`parts`] | an object of unknown length, as it comes |
+//! | [`presign`] | S3's own signed URLs |
+//! | [`error`] | what went wrong, told to a person |
+//! | [`embedded`] | a store of our own over a plain folder |
 
+pub mod connect;
 pub mod embedded;
+pub mod error;
+pub mod list;
+pub mod object;
+pub mod parts;
+pub mod presign;
+pub mod upload;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_s3::config::SharedCredentialsProvider;
+
+pub use connect::{ConnectError, StoreOptions};
+pub use error::{StoreError, StoreErrorKind};
+pub use object::ObjectBody;
+pub use parts::{PartWriter, WriteError};
+pub use upload::Upload;
+
+/// A bucket name, checked.
+///
+/// Source: [bucket naming rules](https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html),
+/// with the upper-case letters, underscores and 255 characters that older buckets and other stores allow.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Bucket(Arc<str>);
+
+/// Why a text is no bucket name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{name:?} is not a bucket name: 3 to 255 letters, digits, '.', '-' and '_', beginning and ending with a letter or digit"
+)]
+pub struct InvalidBucket {
+    /// The text that was given.
+    pub name: String,
+}
+
+impl Bucket {
+    /// Checks a bucket name.
+    ///
+    /// # Errors
+    /// [`InvalidBucket`] where the text breaks the naming rules.
+    pub fn new(name: &str) -> Result<Bucket, InvalidBucket> {
+        let bytes = name.as_bytes();
+        let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let sound = (3..=255).contains(&bytes.len())
+            && edge(bytes.first())
+            && edge(bytes.last())
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(b))
+            && !name.contains("..");
+        if sound {
+            Ok(Bucket(name.into()))
+        } else {
+            Err(InvalidBucket {
+                name: name.to_owned(),
+            })
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// One object as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// The whole key, decoded.
+    pub key: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// The entity tag, in the quotes that the store gave it.
+    pub etag: String,
+    /// Last-Modified, Unix seconds.
+    pub modified: i64,
+    /// The store announces a CRC-32 over the whole object (`ChecksumType` FULL_OBJECT).
+    pub has_crc32: bool,
+    /// The object lies in an archive tier without a restored copy and cannot be read now.
+    pub archived: bool,
+}
+
+/// A handle on one object store. Clones share connections and credentials.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: aws_sdk_s3::Client,
+    /// Signs URLs for the name under which recipients reach the store.
+    presigner: aws_sdk_s3::Client,
+    credentials: Option<SharedCredentialsProvider>,
+    read_timeout: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_names_are_checked() {
+        for name in ["local", "my-bucket", "a.b.c", "Old_Bucket9", "abc"] {
+            assert_eq!(Bucket::new(name).unwrap().as_str(), name);
+        }
+        for name in [
+            "",
+            "ab",
+            "-abc",
+            "abc.",
+            "a b",
+            "a/b",
+            "a..b",
+            "ü-bucket",
+            &"a".repeat(256),
+        ] {
+            assert!(Bucket::new(name).is_err(), "{name}");
+        }
+    }
+}

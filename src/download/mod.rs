@@ -1,0 +1,57 @@
+//! Archives as streams of frames, made while they are read.
+//!
+//! | file | owns |
+//! |---|---|
+//! | [`rows`] | the selected objects of a listing, each with its entry name |
+//! | [`read`] | one object's bytes, mended where a read breaks |
+//! | [`live`] | the archive of a prefix as it is now |
+
+pub mod live;
+pub mod read;
+pub mod rows;
+
+pub use live::LiveArchive;
+
+use crate::store::StoreError;
+
+/// Why an archive cannot be begun, or cannot be finished.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// No object under the prefix matches.
+    #[error("no object under the prefix matches the include patterns")]
+    NothingSelected,
+    /// Objects in an archive tier, without a restored copy.
+    #[error(
+        "{} must be restored from their archive tier before they can be read",
+        list(keys)
+    )]
+    Archived {
+        /// The first of them, at most [`MOST_NAMED`].
+        keys: Vec<String>,
+    },
+    /// The store failed, or an object is not what was listed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What came is not what the store's checksum says.
+    #[error("s3://{bucket}/{} has CRC-32 {computed:08x}, but the store's checksum says {stored:08x}", key.escape_default())]
+    WrongCrc32 {
+        /// The object's bucket.
+        bucket: String,
+        /// The object's key.
+        key: String,
+        /// The store's checksum.
+        stored: u32,
+        /// The CRC-32 of the bytes that came.
+        computed: u32,
+    },
+}
+
+/// How many keys an error names at the most.
+pub const MOST_NAMED: usize = 10;
+
+fn list(keys: &[String]) -> String {
+    keys.iter()
+        .map(|key| key.escape_default().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,76 @@
+//! The HTTP surface: one listener, our own accept loop on hyper, routes by axum.
+//!
+//! | file | owns |
+//! |---|---|
+//! | [`serve`] | accepting, limits on connections, draining |
+//! | [`socket`] | a connection that can end in a reset |
+//! | [`routes`] | which path goes where; the embedded store's mount |
+//! | [`record`] | one log line a request, and how its body ended |
+//! | [`door`] | API keys, and who may come in without one |
+//! | [`query`] | query strings, checked |
+//! | [`zip`] | `GET /v1/zip`: the live archive |
+//! | [`manifests`] | `POST /v1/manifests` |
+//! | [`problem`] | every error as problem details, in one table |
+
+pub mod door;
+pub mod manifests;
+pub mod problem;
+pub mod query;
+pub mod record;
+pub mod routes;
+pub mod serve;
+pub mod socket;
+pub mod zip;
+
+use std::time::Duration;
+
+pub use door::{ApiKeys, InvalidApiKeys};
+pub use problem::Problem;
+pub use serve::run;
+
+use crate::store::embedded::EmbeddedStore;
+use crate::store::{Bucket, Store};
+
+/// What a server needs to know; all of it checked.
+#[derive(Clone)]
+pub struct ServerConfig {
+    /// The store that requests are answered from.
+    pub store: Store,
+    /// The embedded store, to be mounted at `/local/`.
+    pub embedded: Option<EmbeddedStore>,
+    /// Taken where a request names no bucket.
+    pub default_bucket: Option<Bucket>,
+    /// Taken where a request names no prefix.
+    pub default_prefix: String,
+    /// Who may use the API; nobody in particular where empty.
+    pub api_keys: ApiKeys,
+    /// The name under which clients reach this server, where it is not the address that it listens on.
+    pub public_url: Option<url::Url>,
+    /// Life of a manifest's URLs, where a request asks for none.
+    pub expires_in: Duration,
+    /// Objects that may wait between listing and signing.
+    pub queue_max: usize,
+    /// Bounds on what clients can hold.
+    pub limits: Limits,
+}
+
+/// Bounds on what clients can hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections open at once; further ones wait in the system's queue.
+    pub max_connections: usize,
+    /// How long a client may take to send a request's head.
+    pub header_timeout: Duration,
+    /// How long downloads may go on after the signal to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_connections: 1024,
+            header_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Which path goes where, and what every answer has in common: a request id, a log line, a problem for every error.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, get, on, post};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+use super::door::Door;
+use super::record::{Details, Record, Recorded, RequestId};
+use super::socket::ResetFlag;
+use super::{Problem, ServerConfig, manifests, zip};
+use crate::manifest::Selection;
+use crate::store::Bucket;
+use crate::store::embedded::{self, EmbeddedStore};
+
+/// The header that carries a request's id, both ways.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The description of the API (OpenAPI 3.1).
+pub const OPENAPI: &str = include_str!("openapi.json");
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct App {
+    /// The checked configuration.
+    pub config: Arc<ServerConfig>,
+    door: Arc<Door>,
+}
+
+/// Answers requests; one for all connections.
+pub struct Service {
+    router: Router,
+    embedded: Option<EmbeddedStore>,
+}
+
+impl App {
+    /// The selection that a request means, with the server's defaults where it says nothing.
+    ///
+    /// # Errors
+    /// 400 `malformed-selection`.
+    pub fn selection(
+        &self,
+        bucket: Option<&str>,
+        prefix: Option<&str>,
+        include: &[String],
+    ) -> Result<Selection, Problem> {
+        let bucket = match bucket.filter(|name| !name.is_empty()) {
+            Some(name) => Bucket::new(name)?,
+            None => self
+                .config
+                .default_bucket
+                .clone()
+                .ok_or_else(Problem::no_bucket)?,
+        };
+        Ok(Selection::new(
+            bucket,
+            prefix.unwrap_or(&self.config.default_prefix),
+            include,
+        )?)
+    }
+}
+
+impl Service {
+    /// The service of a server that listens on `address`.
+    pub fn new(config: ServerConfig, address: SocketAddr) -> Service {
+        let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
+        let embedded = config.embedded.clone();
+        let app = App {
+            config: Arc::new(config),
+            door: Arc::new(door),
+        };
+        let api = Router::new()
+            .route(
+                "/v1/zip",
+                on(MethodFilter::GET.or(MethodFilter::HEAD), zip::live),
+            )
+            .route("/v1/manifests", post(manifests::create))
+            .route("/", get(index))
+            .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
+        let router = api
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(ready))
+            .route("/openapi.json", get(|| async { as_json(OPENAPI) }))
+            .fallback(|uri: Uri| async move { Problem::not_found(uri.path()) })
+            .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
+                Problem::method_not_allowed(method.as_str(), uri.path())
+            })
+            .with_state(app);
+        Service { router, embedded }
+    }
+
+    /// Answers one request, whatever happens.
+    pub async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        reset: ResetFlag,
+    ) -> http::Response<Recorded> {
+        let began = Instant::now();
+        let id = RequestId::new(request.headers().get(REQUEST_ID));
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let details = Details::default();
+        let mut response = match self.embedded.as_ref().filter(|_| is_store_path(&path)) {
+            Some(store) => store.serve(request).await.map(Body::new),
+            None => self.route(request, &id, &details, peer).await,
+        };
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            details.reason(format!("{}: {}", problem.kind(), problem.detail()));
+            let allow = response.headers_mut().remove(header::ALLOW);
+            response = problem.answer(id.as_str());
+            response
+                .headers_mut()
+                .extend(allow.map(|allow| (header::ALLOW, allow)));
+        }
+        response.headers_mut().insert(REQUEST_ID, id.header());
+        response.headers_mut().insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        let record = Record {
+            id,
+            method,
+            path,
+            status: response.status(),
+            began,
+            details,
+        };
+        response.map(|body| Recorded::new(body, record, reset))
+    }
+
+    async fn route(
+        &self,
+        request: Request<Incoming>,
+        id: &RequestId,
+        details: &Details,
+        peer: SocketAddr,
+    ) -> Response {
+        let mut request = request.map(Body::new);
+        let extensions = request.extensions_mut();
+        extensions.insert(details.clone());
+        extensions.insert(id.clone());
+        extensions.insert(peer);
+        match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// Whether a path belongs to the embedded store's S3 API, which checks signatures of its own.
+fn is_store_path(path: &str) -> bool {
+    let below = path
+        .strip_prefix('/')
+        .and_then(|path| path.strip_prefix(embedded::BUCKET));
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Nothing behind the door is reached without passing it.
+async fn guard(
+    State(app): State<App>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
+    match app.door.check(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn index() -> Response {
+    as_json(concat!(
+        r#"{"name":"sheaf","version":""#,
+        env!("CARGO_PKG_VERSION"),
+        r#"","api":"/openapi.json"}"#,
+        "\n"
+    ))
+}
+
+fn as_json(body: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// Ready when the default bucket answers; without one there is nothing to ask.
+async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
+    if let Some(bucket) = &app.config.default_bucket {
+        // A load balancer takes a 5xx for "not ready", and a 404 for a mistake of its own.
+        let unready = |error| Problem::from(error).with_status(StatusCode::SERVICE_UNAVAILABLE);
+        app.config
+            .store
+            .head_bucket(bucket)
+            .await
+            .map_err(unready)?;
+    }
+    Ok("ready\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OPENAPI, is_store_path};
+
+    #[test]
+    fn the_api_is_described_in_full() {
+        let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+        // Every route above, read from this very file.
+        let routes = include_str!("routes.rs").split(".route(\"").skip(1);
+        for path in routes
+            .filter_map(|rest| rest.split('"').next())
+            .filter(|path| path.len() > 1)
+        {
+            assert!(
+                document["paths"][path].is_object(),
+                "{path} is not described"
+            );
+        }
+        // Every problem's type, read from the file that makes them.
+        let kinds = &document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"];
+        let kinds: Vec<&str> = kinds
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|kind| kind.as_str())
+            .collect();
+        for kind in kinds {
+            assert!(
+                include_str!("problem.rs").contains(&format!("\"{kind}\"")),
+                "{kind} is described but never made"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_bucket_itself_is_the_store() {
+        assert!(is_store_path("/local"));
+        assert!(is_store_path("/local/"));
+        assert!(is_store_path("/local/a/b.pdf"));
+        assert!(!is_store_path("/locals"));
+        assert!(!is_store_path("/"));
+        assert!(!is_store_path("/v1/zip"));
+    }
+}

@@ -1,0 +1,180 @@
+//! `GET` and `HEAD /v1/zip`: the archive of a prefix as it is now, sent while it is read.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures::stream::{self, Stream};
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use super::Problem;
+use super::query::Query;
+use super::record::Details;
+use super::routes::App;
+use crate::disposition;
+use crate::download::{DownloadError, LiveArchive};
+use crate::manifest::Selection;
+
+/// Answers with a ZIP of the selection.
+///
+/// The status waits for the first match (and, for GET, for the first frame), so that what fails early fails as a
+/// problem. What fails later breaks the connection.
+///
+/// # Errors
+/// 409 `not-resumable` where a range that does not begin at 0 is asked for; see [`Problem`] for the rest.
+pub async fn live(
+    State(app): State<App>,
+    Extension(details): Extension<Details>,
+    method: Method,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::parse(
+        query.as_deref(),
+        &["bucket", "prefix", "include", "filename"],
+    )?;
+    let include: Vec<String> = query.all("include").map(str::to_owned).collect();
+    let selection = app.selection(query.one("bucket")?, query.one("prefix")?, &include)?;
+    let file_name = match query.one("filename")?.filter(|name| !name.is_empty()) {
+        Some(name) => with_extension(name),
+        None => with_extension(default_name(&selection)),
+    };
+    details.selection(selection.bucket().as_str(), selection.prefix());
+    if headers.get_all(header::RANGE).iter().any(skips_the_start) {
+        return Err(Problem::not_resumable());
+    }
+    let mut archive = LiveArchive::open(&app.config.store, &selection).await?;
+    let body = if method == Method::HEAD {
+        // Not an empty body: that one has a length, which the answer to GET has not.
+        Body::from_stream(stream::empty::<Result<Bytes, DownloadError>>())
+    } else {
+        let first = archive.next().await?;
+        Body::from_stream(frames(first, archive, details))
+    };
+    let mut response = Response::new(body);
+    let disposition = HeaderValue::try_from(disposition::attachment(&file_name))
+        .unwrap_or(HeaderValue::from_static("attachment"));
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/zip"),
+    );
+    headers.insert(header::CONTENT_DISPOSITION, disposition);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// The archive's frames; polled only when the socket takes more.
+fn frames(
+    first: Option<Bytes>,
+    archive: LiveArchive,
+    details: Details,
+) -> impl Stream<Item = Result<Bytes, DownloadError>> {
+    stream::try_unfold(
+        (first, archive, details),
+        |(first, mut archive, details)| async move {
+            let frame = match first {
+                Some(frame) => Some(frame),
+                None => archive.next().await?,
+            };
+            details.entries(archive.entries() as u64);
+            Ok(frame.map(|frame| (frame, (None, archive, details))))
+        },
+    )
+}
+
+/// Whether a Range header asks for bytes that do not begin at 0 (RFC 9110, section 14.2). Other units, and what does
+/// not parse, are ignored, as the RFC has it.
+fn skips_the_start(range: &HeaderValue) -> bool {
+    let Some((unit, set)) = range.to_str().ok().and_then(|range| range.split_once('=')) else {
+        return false;
+    };
+    let starts_above_zero = |spec: &str| {
+        let Some((first, last)) = spec.trim().split_once('-') else {
+            return false;
+        };
+        match first {
+            "" => last.bytes().all(|b| b.is_ascii_digit()) && !last.is_empty(),
+            first => first.bytes().all(|b| b.is_ascii_digit()) && first.bytes().any(|b| b != b'0'),
+        }
+    };
+    unit.trim().eq_ignore_ascii_case("bytes") && set.split(',').any(starts_above_zero)
+}
+
+/// The last folder of the prefix, else the bucket.
+fn default_name(selection: &Selection) -> &str {
+    let folder = selection
+        .prefix()
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    if folder.is_empty() {
+        selection.bucket().as_str()
+    } else {
+        folder
+    }
+}
+
+fn with_extension(name: &str) -> String {
+    if name.to_ascii_lowercase().ends_with(".zip") {
+        name.to_owned()
+    } else {
+        format!("{name}.zip")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Bucket;
+
+    #[test]
+    fn ranges_that_skip_the_start_are_told_apart() {
+        for skipping in [
+            "bytes=1-",
+            "bytes=100-200",
+            "bytes=-500",
+            "Bytes = 7-",
+            "bytes=0-1,5-6",
+            "bytes=007-",
+            "bytes=99999999999999999999999-",
+        ] {
+            assert!(
+                skips_the_start(&HeaderValue::from_static(skipping)),
+                "{skipping}"
+            );
+        }
+        for harmless in [
+            "bytes=0-",
+            "bytes=0-99",
+            "bytes=000-",
+            "items=5-",
+            "bytes=x-",
+            "bytes=-",
+            "bytes",
+            "",
+        ] {
+            assert!(
+                !skips_the_start(&HeaderValue::from_static(harmless)),
+                "{harmless}"
+            );
+        }
+    }
+
+    #[test]
+    fn archives_are_named_after_their_prefix() {
+        let name = |prefix: &str| {
+            let selection = Selection::new(Bucket::new("bucket").unwrap(), prefix, &[]).unwrap();
+            with_extension(default_name(&selection))
+        };
+        assert_eq!(name(""), "bucket.zip");
+        assert_eq!(name("/"), "bucket.zip");
+        assert_eq!(name("reports/2024/"), "2024.zip");
+        assert_eq!(name("reports/2024-0"), "2024-0.zip");
+        assert_eq!(name("all.ZIP/"), "all.ZIP");
+    }
+}

@@ -1,0 +1,334 @@
+//! Making a presigned manifest: listing → queue → signing → upload, all at once, in flat memory.
+//!
+//! A manifest is whole or it is not there: any failure takes the upload back before the error is returned, and so does
+//! whoever drops the future.
+
+use std::time::{Duration, SystemTime};
+
+use futures::{StreamExt, future, pin_mut};
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::jsonl::{CONTENT_TYPE, Line};
+use super::selection::{MANIFEST_PREFIX, Selection};
+use crate::disposition;
+use crate::store::parts::joined;
+use crate::store::{Object, PartWriter, Store, StoreError, WriteError, presign};
+
+/// How long the URLs live where nobody says otherwise.
+pub const DEFAULT_EXPIRY: Duration = Duration::from_secs(900);
+
+/// Objects between listing and signing where nobody says otherwise: five pages of a listing.
+pub const DEFAULT_QUEUE: usize = 5000;
+
+/// How a manifest is made.
+#[derive(Clone, Debug)]
+pub struct PublishOptions {
+    /// How long the URLs live, in whole seconds: 1 s to 7 days.
+    pub expires_in: Duration,
+    /// The most objects between listing and signing.
+    pub queue_max: usize,
+    /// From when on the URLs live: the same moment for all, so that a manifest has one end.
+    pub now: SystemTime,
+}
+
+impl Default for PublishOptions {
+    fn default() -> Self {
+        PublishOptions {
+            expires_in: DEFAULT_EXPIRY,
+            queue_max: DEFAULT_QUEUE,
+            now: SystemTime::now(),
+        }
+    }
+}
+
+/// A manifest that is in the bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Published {
+    /// The bucket of the objects and of the manifest.
+    pub bucket: String,
+    /// The prefix that was listed.
+    pub prefix: String,
+    /// Lines of the manifest.
+    pub count: u64,
+    /// Bytes of all objects in it together.
+    pub bytes: u64,
+    /// `manifests/<uuid>.jsonl`.
+    pub manifest_key: String,
+    /// S3's own signed URL of the manifest; it ends when those inside do.
+    pub manifest_url: String,
+    /// When all of these URLs end, at the latest. Written as RFC 3339 has it, in UTC.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+    /// What the reader should know before relying on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+/// Why there is no manifest. Nothing is left in the bucket then.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The store refused something: the listing, the credentials, the upload.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// More lines than one object holds.
+    #[error(
+        "the manifest would be larger than {limit} bytes: choose a longer prefix or a narrower pattern"
+    )]
+    TooLarge {
+        /// The most that can be written, in bytes.
+        limit: u64,
+    },
+    /// No presigned URL can live that long, or that short.
+    #[error(
+        "URLs cannot live for {} s: from 1 s to {} s (7 days) are possible",
+        asked.as_secs_f64(),
+        presign::LONGEST.as_secs()
+    )]
+    InvalidExpiry {
+        /// What was asked for.
+        asked: Duration,
+    },
+}
+
+impl From<WriteError> for ManifestError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Store(error) => ManifestError::Store(error),
+            WriteError::TooLarge { limit } => ManifestError::TooLarge { limit },
+        }
+    }
+}
+
+/// Lists a selection, signs a URL for each of its objects and stores the lines beside them.
+///
+/// # Errors
+/// [`ManifestError`]; the manifest is not there then, nor any part of it.
+pub async fn publish(
+    store: &Store,
+    selection: &Selection,
+    options: &PublishOptions,
+) -> Result<Published, ManifestError> {
+    let expires_in = check_expiry(options.expires_in)?;
+    let bucket = selection.bucket();
+    let session_ends = store.credentials_expire(bucket).await?;
+    let manifest_key = format!("{MANIFEST_PREFIX}{}.jsonl", uuid::Uuid::new_v4());
+
+    let (sender, receiver) = mpsc::channel(options.queue_max.max(1));
+    let listing = tokio::spawn(list(store.clone(), selection.clone(), sender));
+    let listing = AbortOnDropHandle::new(listing);
+    let listed = async { joined(listing.await).map_err(ManifestError::from) };
+
+    let mut writer = PartWriter::new(store, bucket, &manifest_key, CONTENT_TYPE);
+    let rows = write_rows(store, selection, options, receiver, &mut writer);
+    // The first failure of either side ends both: no half that works goes on for one that does not.
+    let (count, bytes) = match future::try_join(listed, Box::pin(rows)).await {
+        Ok(((), written)) => written,
+        Err(error) => {
+            writer.abort().await;
+            return Err(error);
+        }
+    };
+    // Signed before the object is there, so that nothing can fail once it is.
+    let signed = store
+        .presign_get(
+            bucket,
+            &manifest_key,
+            options.now,
+            expires_in,
+            Some(disposition::attachment(&manifest_key)),
+        )
+        .await;
+    let manifest_url = match signed {
+        Ok(url) => url,
+        Err(error) => {
+            writer.abort().await;
+            return Err(error.into());
+        }
+    };
+    writer.finish().await?;
+
+    let asked = whole_second(options.now + expires_in);
+    let (expires_at, warning) = ends(
+        asked,
+        session_ends.map(whole_second),
+        SystemTime::now().into(),
+    );
+    Ok(Published {
+        bucket: bucket.to_string(),
+        prefix: selection.prefix().to_owned(),
+        count,
+        bytes,
+        manifest_key,
+        manifest_url,
+        expires_at,
+        warning,
+    })
+}
+
+fn check_expiry(asked: Duration) -> Result<Duration, ManifestError> {
+    let whole = Duration::from_secs(asked.as_secs());
+    if whole.is_zero() || asked > presign::LONGEST {
+        return Err(ManifestError::InvalidExpiry { asked });
+    }
+    Ok(whole)
+}
+
+/// Ends early and without an error where nobody receives any more: then the other side has the error.
+async fn list(
+    store: Store,
+    selection: Selection,
+    queue: mpsc::Sender<Object>,
+) -> Result<(), StoreError> {
+    let pages = store.list(selection.bucket(), selection.prefix());
+    pin_mut!(pages);
+    while let Some(page) = pages.next().await {
+        for object in page?.into_iter().filter(|object| selection.takes(object)) {
+            if queue.send(object).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How many objects were written, and how many bytes they have together.
+async fn write_rows(
+    store: &Store,
+    selection: &Selection,
+    options: &PublishOptions,
+    mut queue: mpsc::Receiver<Object>,
+    writer: &mut PartWriter,
+) -> Result<(u64, u64), ManifestError> {
+    let expires_in = check_expiry(options.expires_in)?;
+    let (mut count, mut bytes) = (0, 0_u64);
+    while let Some(object) = queue.recv().await {
+        let name = Some(disposition::attachment(&object.key));
+        let url = store
+            .presign_get(
+                selection.bucket(),
+                &object.key,
+                options.now,
+                expires_in,
+                name,
+            )
+            .await?;
+        Line::new(&object, &url).write(writer.filling());
+        writer.pass_on().await?;
+        count += 1;
+        bytes = bytes.saturating_add(object.size);
+    }
+    Ok((count, bytes))
+}
+
+/// S3 dates signatures by the second, and so ends them.
+fn whole_second(time: SystemTime) -> OffsetDateTime {
+    let time = OffsetDateTime::from(time);
+    time.replace_nanosecond(0).unwrap_or(time)
+}
+
+/// When the URLs end, and what is to be said about it.
+fn ends(
+    asked: OffsetDateTime,
+    session: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> (OffsetDateTime, Option<String>) {
+    let expires_at = session.map_or(asked, |session| session.min(asked));
+    let mut warnings = Vec::new();
+    if expires_at < asked {
+        warnings.push(format!(
+            "the URLs end at {} instead of {}, together with the temporary credentials that signed them; sign with longer-lived ones for more",
+            text(expires_at),
+            text(asked)
+        ));
+    }
+    if expires_at <= now {
+        warnings.push(
+            "the URLs ended before the manifest was complete; ask for a longer life".to_owned(),
+        );
+    }
+    (
+        expires_at,
+        (!warnings.is_empty()).then(|| warnings.join("; ")),
+    )
+}
+
+fn text(time: OffsetDateTime) -> String {
+    // Only years beyond 9999 have no such form.
+    time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expiry_is_one_second_to_seven_days() {
+        let week = 7 * 24 * 60 * 60;
+        for seconds in [1, 900, week] {
+            let asked = Duration::from_secs(seconds);
+            assert_eq!(check_expiry(asked).unwrap(), asked);
+        }
+        for asked in [
+            Duration::ZERO,
+            Duration::from_millis(999),
+            Duration::from_secs(week + 1),
+            Duration::from_millis(week * 1000 + 1),
+        ] {
+            let error = check_expiry(asked).unwrap_err();
+            assert!(matches!(error, ManifestError::InvalidExpiry { asked: is } if is == asked));
+        }
+        assert_eq!(
+            check_expiry(Duration::from_secs(week + 1))
+                .unwrap_err()
+                .to_string(),
+            "URLs cannot live for 604801 s: from 1 s to 604800 s (7 days) are possible"
+        );
+    }
+
+    fn at(second: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(1_700_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn no_url_outlives_its_credentials() {
+        assert_eq!(ends(at(900), None, at(2)), (at(900), None));
+        assert_eq!(ends(at(900), Some(at(901)), at(2)), (at(900), None));
+        let (expires_at, warning) = ends(at(900), Some(at(300)), at(2));
+        assert_eq!(expires_at, at(300));
+        let warning = warning.unwrap();
+        assert!(warning.contains("end at 2023-11-14T22:18:20Z instead of 2023-11-14T22:28:20Z"));
+    }
+
+    #[test]
+    fn a_manifest_that_came_too_late_says_so() {
+        assert!(
+            ends(at(1), None, at(1))
+                .1
+                .unwrap()
+                .contains("before the manifest was complete")
+        );
+        assert_eq!(ends(at(2), None, at(1)).1, None);
+    }
+
+    #[test]
+    fn published_manifests_are_written_in_the_words_of_the_contract() {
+        let published = Published {
+            bucket: "b".to_owned(),
+            prefix: "p/".to_owned(),
+            count: 2,
+            bytes: 3,
+            manifest_key: "manifests/x.jsonl".to_owned(),
+            manifest_url: "http://x".to_owned(),
+            expires_at: at(0),
+            warning: None,
+        };
+        assert_eq!(
+            serde_json::to_string(&published).unwrap(),
+            r#"{"bucket":"b","prefix":"p/","count":2,"bytes":3,"manifest_key":"manifests/x.jsonl","manifest_url":"http://x","expires_at":"2023-11-14T22:13:20Z"}"#
+        );
+    }
+}

@@ -1,0 +1,263 @@
+//! A selection: bucket, prefix and include patterns. It decides, object by object, what belongs to an archive or a
+//! manifest; it never asks the store.
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::store::{Bucket, Object};
+
+/// Taken where no pattern is given.
+pub const DEFAULT_INCLUDE: &str = "*.pdf";
+
+/// Where sheaf keeps its own objects, presigned manifests apart.
+pub const STATE_PREFIX: &str = ".sheaf/";
+
+/// Where presigned manifests are kept, as `manifests/<uuid>.jsonl`.
+pub const MANIFEST_PREFIX: &str = "manifests/";
+
+/// The longest key, and so the longest prefix, in bytes.
+/// Source: [object keys](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
+const LONGEST_KEY: usize = 1024;
+
+/// The most patterns in one selection.
+const MOST_PATTERNS: usize = 64;
+
+/// The longest pattern, in bytes.
+const LONGEST_PATTERN: usize = 1024;
+
+/// The objects under a prefix of a bucket that match a pattern.
+///
+/// Patterns match the part of the key below the prefix; `*` crosses `/`; several are alternatives; case does not
+/// matter. Folder markers and sheaf's own objects are never selected.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    bucket: Bucket,
+    prefix: String,
+    include: GlobSet,
+}
+
+/// Why a selection cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSelection {
+    /// No key is that long.
+    #[error("the prefix has {length} bytes; keys have at most {LONGEST_KEY}")]
+    LongPrefix {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// More patterns than are ever sensible.
+    #[error("there are {count} include patterns; at most {MOST_PATTERNS} are taken")]
+    ManyPatterns {
+        /// How many there are.
+        count: usize,
+    },
+    /// A pattern longer than a key.
+    #[error("an include pattern has {length} bytes; at most {LONGEST_PATTERN} are taken")]
+    LongPattern {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// A pattern that does not parse.
+    #[error("the include pattern {pattern:?} is malformed: {reason}")]
+    Pattern {
+        /// The pattern as given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Selection {
+    /// Checks a selection. Without patterns it takes `*.pdf`; empty patterns count as none.
+    ///
+    /// # Errors
+    /// [`InvalidSelection`] says what is malformed.
+    pub fn new(
+        bucket: Bucket,
+        prefix: &str,
+        include: &[String],
+    ) -> Result<Selection, InvalidSelection> {
+        if prefix.len() > LONGEST_KEY {
+            return Err(InvalidSelection::LongPrefix {
+                length: prefix.len(),
+            });
+        }
+        if include.len() > MOST_PATTERNS {
+            return Err(InvalidSelection::ManyPatterns {
+                count: include.len(),
+            });
+        }
+        let mut patterns: Vec<&str> = include
+            .iter()
+            .map(String::as_str)
+            .filter(|pattern| !pattern.is_empty())
+            .collect();
+        if patterns.is_empty() {
+            patterns.push(DEFAULT_INCLUDE);
+        }
+        let mut set = GlobSetBuilder::new();
+        for pattern in patterns {
+            if pattern.len() > LONGEST_PATTERN {
+                return Err(InvalidSelection::LongPattern {
+                    length: pattern.len(),
+                });
+            }
+            // globset folds ASCII only, so both sides are lower-cased here.
+            let glob = GlobBuilder::new(&pattern.to_lowercase())
+                .literal_separator(false)
+                .backslash_escape(true)
+                .build();
+            set.add(glob.map_err(|error| malformed(pattern, &error))?);
+        }
+        let include = set.build().map_err(|error| malformed("", &error))?;
+        Ok(Selection {
+            bucket,
+            prefix: prefix.to_owned(),
+            include,
+        })
+    }
+
+    /// The bucket that is listed.
+    pub fn bucket(&self) -> &Bucket {
+        &self.bucket
+    }
+
+    /// The prefix that is listed; it may be empty, and need not end with `/`.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether an object of the listing belongs to the selection.
+    pub fn takes(&self, object: &Object) -> bool {
+        let key = object.key.as_str();
+        let Some(below) = key.strip_prefix(self.prefix.as_str()) else {
+            return false;
+        };
+        let folder_marker = object.size == 0 && key.ends_with('/');
+        !folder_marker && !is_own(key) && self.include.is_match(below.to_lowercase())
+    }
+}
+
+/// Whether a key is one of sheaf's own: a presigned manifest, or anything under the state prefix.
+pub fn is_own(key: &str) -> bool {
+    if key.starts_with(STATE_PREFIX) {
+        return true;
+    }
+    let id = key
+        .strip_prefix(MANIFEST_PREFIX)
+        .and_then(|name| name.strip_suffix(".jsonl"));
+    // Only the hyphenated form is ever written; the parser would take others.
+    id.is_some_and(|id| id.len() == 36 && uuid::Uuid::try_parse(id).is_ok())
+}
+
+fn malformed(pattern: &str, error: &globset::Error) -> InvalidSelection {
+    InvalidSelection::Pattern {
+        pattern: pattern.to_owned(),
+        reason: error.kind().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn takes(prefix: &str, include: &[&str], key: &str) -> bool {
+        sized(prefix, include, key, 1)
+    }
+
+    fn sized(prefix: &str, include: &[&str], key: &str, size: u64) -> bool {
+        let include: Vec<String> = include
+            .iter()
+            .map(|pattern| (*pattern).to_owned())
+            .collect();
+        let selection = Selection::new(Bucket::new("bucket").unwrap(), prefix, &include).unwrap();
+        let object = Object {
+            key: key.to_owned(),
+            size,
+            etag: String::new(),
+            modified: 0,
+            has_crc32: false,
+            archived: false,
+        };
+        selection.takes(&object)
+    }
+
+    #[test]
+    fn pdfs_by_default() {
+        assert!(takes("a/", &[], "a/b.pdf"));
+        assert!(takes("a/", &[], "a/b/c.PDF"), "below folders, in any case");
+        assert!(takes("a/", &[""], "a/b.pdf"), "an empty pattern is none");
+        assert!(!takes("a/", &[], "a/b.txt"));
+        assert!(!takes("a/", &[], "b/b.pdf"), "outside the prefix");
+    }
+
+    #[test]
+    fn patterns_are_alternatives_below_the_prefix() {
+        assert!(takes("a/", &["x*", "*.txt"], "a/b.txt"));
+        assert!(takes("a/", &["x*", "*.txt"], "a/x/y.bin"));
+        assert!(
+            !takes("a/", &["a/*"], "a/b.txt"),
+            "the prefix is not part of what is matched"
+        );
+        assert!(
+            takes("2024-", &["0?.pdf"], "2024-01.pdf"),
+            "a prefix may end inside a name"
+        );
+        assert!(
+            takes("", &["*ÜBER*"], "über uns.pdf"),
+            "case does not matter beyond ASCII"
+        );
+        assert!(takes("", &["*"], "anything"));
+    }
+
+    #[test]
+    fn folder_markers_are_left_out() {
+        assert!(!sized("", &["*"], "folder/", 0));
+        assert!(
+            sized("", &["*"], "folder/", 7),
+            "a key with content is an object, whatever its name"
+        );
+        assert!(sized("", &["*"], "empty", 0));
+    }
+
+    #[test]
+    fn own_objects_are_left_out() {
+        let uuid = "0b6f0d0e-52a3-4a5f-9d3e-0a3c1f2b4d5e";
+        assert!(!takes("", &["*"], &format!("manifests/{uuid}.jsonl")));
+        assert!(!takes(
+            "manifests/",
+            &["*"],
+            &format!("manifests/{uuid}.jsonl")
+        ));
+        assert!(!takes("", &["*"], ".sheaf/links/x"));
+        assert!(
+            takes("", &["*"], "manifests/mine.jsonl"),
+            "exactly our own, no others"
+        );
+        assert!(takes("", &["*"], &format!("a/manifests/{uuid}.jsonl")));
+        assert!(takes("", &["*"], ".sheafs/x"));
+    }
+
+    #[test]
+    fn malformed_selections_say_why() {
+        let new = |prefix: &str, include: &[&str]| {
+            let include: Vec<String> = include
+                .iter()
+                .map(|pattern| (*pattern).to_owned())
+                .collect();
+            Selection::new(Bucket::new("bucket").unwrap(), prefix, &include).unwrap_err()
+        };
+        assert_eq!(
+            new(&"p".repeat(1025), &[]),
+            InvalidSelection::LongPrefix { length: 1025 }
+        );
+        assert_eq!(
+            new("", &["x"; 65]),
+            InvalidSelection::ManyPatterns { count: 65 }
+        );
+        assert!(new("", &["[a"]).to_string().contains("\"[a\" is malformed"));
+        assert_eq!(
+            new("", &[&"x".repeat(1025)]),
+            InvalidSelection::LongPattern { length: 1025 }
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! Logs: JSON lines for programs, plain lines for people at a terminal, always on stderr.
+//!
+//! No log line holds a secret, a presigned URL, or a request's query.
+
+use std::io::IsTerminal;
+use std::str::FromStr;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+/// What is logged where nobody says otherwise. The SDK and s3s log whole requests at debug level, and some at info.
+pub const DEFAULT_FILTER: &str = "warn,sheaf=info";
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text where stderr is a terminal, else JSON.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// A text that names no log format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no log format: auto, json or text")]
+pub struct UnknownFormat(String);
+
+impl FromStr for LogFormat {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(LogFormat::Auto),
+            "json" => Ok(LogFormat::Json),
+            "text" => Ok(LogFormat::Text),
+            other => Err(UnknownFormat(other.to_owned())),
+        }
+    }
+}
+
+/// Begins logging, once for the process; a second call changes nothing.
+///
+/// # Errors
+/// Where `filter` is no list of directives like `warn,sheaf=debug`.
+pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
+    let filter = EnvFilter::builder().parse(filter)?;
+    let terminal = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let json = match format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !terminal,
+    };
+    // A logger that is set already is as good as this one.
+    let _ = if json {
+        lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init()
+    } else {
+        lines.with_ansi(terminal).try_init()
+    };
+    Ok(())
+}

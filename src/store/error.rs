@@ -1,0 +1,255 @@
+//! What a store can do to us, in terms that a person can act on.
+//!
+//! The SDK has an error type per operation; here they all become one [`StoreError`]: the operation, the place,
+//! and a [`StoreErrorKind`] that decides what to do about it.
+
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use super::Bucket;
+
+/// A failed operation on the store.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {kind}", self.place())]
+pub struct StoreError {
+    /// The S3 operation, by its name in the S3 API.
+    pub operation: &'static str,
+    /// The bucket that was asked.
+    pub bucket: String,
+    /// The key, where the operation has one.
+    pub key: Option<String>,
+    /// What went wrong.
+    #[source]
+    pub kind: StoreErrorKind,
+}
+
+/// What went wrong, sorted by what can be done about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreErrorKind {
+    /// 404 NoSuchBucket.
+    #[error("the bucket does not exist")]
+    NoSuchBucket,
+    /// 404 for a key.
+    #[error("the object does not exist (any more)")]
+    NoSuchKey,
+    /// 412, or an answer with another ETag than the one that was asked for.
+    #[error("the object was replaced since it was listed")]
+    Changed,
+    /// 404 NoSuchUpload.
+    #[error("the multipart upload does not exist (any more)")]
+    NoSuchUpload,
+    /// 403 AccessDenied.
+    #[error("access denied: the credentials lack {permission}")]
+    AccessDenied {
+        /// The IAM action that the operation needs.
+        permission: &'static str,
+    },
+    /// 403 InvalidAccessKeyId, SignatureDoesNotMatch, ExpiredToken and their like.
+    #[error("the store refuses the credentials ({code})")]
+    BadCredentials {
+        /// The store's own error code.
+        code: String,
+    },
+    /// The credentials chain ended without credentials.
+    #[error(
+        "no usable credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role ({reason})"
+    )]
+    NoCredentials {
+        /// What the chain says.
+        reason: String,
+    },
+    /// 403 InvalidObjectState: in an archive tier, not restored.
+    #[error("the object is archived and must be restored before it can be read")]
+    Archived,
+    /// No answer: refused, no route, no such host, or silent for too long.
+    #[error("the store cannot be reached ({reason})")]
+    Unreachable {
+        /// The innermost cause.
+        reason: String,
+    },
+    /// 503 SlowDown, 429.
+    #[error("the store asks to slow down")]
+    Throttled,
+    /// 301 PermanentRedirect and 400 AuthorizationHeaderMalformed: the bucket lives in another region.
+    #[error("the bucket is in another region{}: set --region (AWS_REGION)", region.as_ref().map(|r| format!(" ({r})")).unwrap_or_default())]
+    WrongRegion {
+        /// The region, where the store names it.
+        region: Option<String>,
+    },
+    /// The body ended early, broke, or stood still.
+    #[error("reading the object broke after {received} of {expected} bytes ({reason})")]
+    Body {
+        /// Bytes that came.
+        received: u64,
+        /// Bytes that were to come.
+        expected: u64,
+        /// The innermost cause.
+        reason: String,
+    },
+    /// A listing whose pages go back, repeat a token, or lack a needed field.
+    #[error("the store's listing makes no sense: {reason}")]
+    BadListing {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Anything else.
+    #[error("the store answered {status}{} {message}", code.as_ref().map(|c| format!(" {c}")).unwrap_or_default())]
+    Unexpected {
+        /// HTTP status, 0 where there was no answer.
+        status: u16,
+        /// The store's error code.
+        code: Option<String>,
+        /// The store's words.
+        message: String,
+    },
+}
+
+impl StoreError {
+    /// An error of our own finding.
+    pub fn new(
+        operation: &'static str,
+        bucket: &Bucket,
+        key: Option<&str>,
+        kind: StoreErrorKind,
+    ) -> StoreError {
+        StoreError {
+            operation,
+            bucket: bucket.to_string(),
+            key: key.map(str::to_owned),
+            kind,
+        }
+    }
+
+    fn place(&self) -> String {
+        match &self.key {
+            Some(key) => format!(
+                "{} of s3://{}/{}",
+                self.operation,
+                self.bucket,
+                key.escape_default()
+            ),
+            None => format!("{} of s3://{}", self.operation, self.bucket),
+        }
+    }
+
+    /// Sorts an SDK error.
+    pub(super) fn from_sdk<E>(
+        operation: &'static str,
+        bucket: &Bucket,
+        key: Option<&str>,
+        error: SdkError<E, HttpResponse>,
+    ) -> StoreError
+    where
+        E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let kind = sort(operation, key.is_some(), &error);
+        StoreError::new(operation, bucket, key, kind)
+    }
+}
+
+/// The IAM action behind an operation.
+/// Source: [actions for Amazon S3](https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html).
+fn permission(operation: &str) -> &'static str {
+    match operation {
+        "ListObjectsV2" | "HeadBucket" => "s3:ListBucket on the bucket",
+        "GetObject" | "HeadObject" => "s3:GetObject on the object",
+        "AbortMultipartUpload" => "s3:AbortMultipartUpload on the object",
+        "DeleteObject" => "s3:DeleteObject on the object",
+        _ => "s3:PutObject on the object",
+    }
+}
+
+fn sort<E>(
+    operation: &'static str,
+    has_key: bool,
+    error: &SdkError<E, HttpResponse>,
+) -> StoreErrorKind
+where
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    if let Some(reason) = credentials_cause(error) {
+        return StoreErrorKind::NoCredentials { reason };
+    }
+    let Some(response) = error.raw_response() else {
+        return match error {
+            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
+                StoreErrorKind::Unreachable {
+                    reason: innermost(error),
+                }
+            }
+            _ => StoreErrorKind::Unexpected {
+                status: 0,
+                code: None,
+                message: innermost(error),
+            },
+        };
+    };
+    let status = response.status().as_u16();
+    let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
+    let code = meta.and_then(|m| m.code());
+    let message = meta.and_then(|m| m.message()).unwrap_or_default();
+    let region = response
+        .headers()
+        .get("x-amz-bucket-region")
+        .map(str::to_owned);
+    match (status, code) {
+        (_, Some("NoSuchBucket")) => StoreErrorKind::NoSuchBucket,
+        (_, Some("NoSuchUpload")) => StoreErrorKind::NoSuchUpload,
+        (_, Some("InvalidObjectState")) => StoreErrorKind::Archived,
+        (
+            _,
+            Some(
+                code @ ("InvalidAccessKeyId"
+                | "SignatureDoesNotMatch"
+                | "ExpiredToken"
+                | "InvalidToken"
+                | "RequestTimeTooSkewed"
+                | "TokenRefreshRequired"),
+            ),
+        ) => StoreErrorKind::BadCredentials {
+            code: code.to_owned(),
+        },
+        (_, Some("AuthorizationHeaderMalformed" | "PermanentRedirect")) | (301 | 307, _) => {
+            StoreErrorKind::WrongRegion { region }
+        }
+        (_, Some("SlowDown" | "SlowDownRead" | "TooManyRequests" | "ThrottlingException"))
+        | (429, _) => StoreErrorKind::Throttled,
+        (412, _) => StoreErrorKind::Changed,
+        (403, _) => StoreErrorKind::AccessDenied {
+            permission: permission(operation),
+        },
+        (404, _) if has_key => StoreErrorKind::NoSuchKey,
+        (404, _) => StoreErrorKind::NoSuchBucket,
+        (503, None) => StoreErrorKind::Unreachable {
+            reason: "503 Service Unavailable".to_owned(),
+        },
+        _ => StoreErrorKind::Unexpected {
+            status,
+            code: code.map(str::to_owned),
+            message: message.to_owned(),
+        },
+    }
+}
+
+/// The text of the innermost source: what the system said, without the layers of wrapping around it.
+pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+fn credentials_cause(error: &(dyn StdError + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(this) = cause {
+        if this.is::<CredentialsError>() {
+            return Some(innermost(this));
+        }
+        cause = this.source();
+    }
+    None
+}
