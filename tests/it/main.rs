@@ -4,5 +4,6 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod live;
 mod readers;
 mod synthetic;
