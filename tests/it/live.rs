@@ -18,6 +18,13 @@ fn contents(archive: &[u8]) -> Contents {
     Reader::AsyncZip.read(&path).unwrap()
 }
 
+/// Downloads an archive that must come.
+async fn whole(server: &Server, target: &str) -> bytes::Bytes {
+    let answer = server.get(target).await;
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    answer.body
+}
+
 fn expect(archive: &[u8], expected: &[(&str, &[u8])]) {
     let expected: Contents = expected
         .iter()
@@ -167,7 +174,7 @@ async fn announced_checksums_stand_in_front() {
     let without = SyntheticObject::new("without.pdf", SIZE);
     let store = Synthetic::start([with.clone(), without.clone()], Options::default()).await;
     let server = Server::over(&store.endpoint());
-    let archive = server.get("/v1/zip").await.body;
+    let archive = whole(&server, "/v1/zip").await;
     let flags = |at: usize| u16::from_le_bytes([archive[at + 6], archive[at + 7]]);
     let crc32 = |at: usize| u32::from_le_bytes(archive[at + 14..at + 18].try_into().unwrap());
     assert_eq!((flags(0) & 8, crc32(0)), (0, with.crc32()));
@@ -192,7 +199,7 @@ async fn a_read_that_breaks_goes_on_where_it_broke() {
         store.faults().add(Rule::body("a.pdf", at, mishap).times(1));
     }
     let server = Server::over(&store.endpoint());
-    let archive = server.get("/v1/zip").await.body;
+    let archive = whole(&server, "/v1/zip").await;
     let expected: Contents = [("a.pdf".to_owned(), Held::object(&object))].into();
     assert_eq!(difference(&expected, &contents(&archive)), None);
 }
