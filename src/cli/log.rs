@@ -11,7 +11,15 @@ use tracing_subscriber::fmt::format::FmtSpan;
 #[command(next_help_heading = "Logs")]
 pub struct LogArgs {
     /// How log lines look; `auto` is text on a terminal and JSON elsewhere
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t, env = "SHEAF_LOG_FORMAT", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t,
+        env = "SHEAF_LOG_FORMAT",
+        hide_env_values = true
+    )]
     log_format: LogFormat,
 
     /// What is logged, such as `debug` or `sheaf=debug,warn` [default: sheaf=info,warn for servers, else warn]

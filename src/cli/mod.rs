@@ -134,7 +134,12 @@ mod tests {
         fn check(command: &clap::Command) {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             for arg in command.get_arguments() {
-                assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
+                assert!(
+                    arg.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    arg.get_id()
+                );
             }
             command.get_subcommands().for_each(check);
         }
@@ -144,7 +149,17 @@ mod tests {
     #[test]
     fn patterns_and_periods() {
         let parse = |arguments: &[&str]| command().try_get_matches_from(arguments);
-        assert!(parse(&["sheaf", "manifest", "s3://abc/x", "--include", "*", "--include=*.csv"]).is_ok());
+        assert!(
+            parse(&[
+                "sheaf",
+                "manifest",
+                "s3://abc/x",
+                "--include",
+                "*",
+                "--include=*.csv"
+            ])
+            .is_ok()
+        );
         for wrong in [
             &["sheaf"][..],
             &["sheaf", "manifest"],

@@ -73,7 +73,10 @@ pub async fn run(args: SeedArgs) -> Result<(), CliError> {
     });
     let Found { files, skipped } = found.await?;
     for path in &skipped {
-        output::note(&format!("left out, being neither a file nor a folder: {}", path.display()));
+        output::note(&format!(
+            "left out, being neither a file nor a folder: {}",
+            path.display()
+        ));
     }
     let progress = Progress::towards(files.iter().map(|file| file.size).sum());
     let memory = Arc::new(Semaphore::new(PIECES as usize));
@@ -135,7 +138,8 @@ async fn upload(
     progress: &Progress,
 ) -> Result<u64, CliError> {
     let path = file.path;
-    let mut writer = PartWriter::new(store, bucket, &file.key, content_type(&path)).for_bytes(file.size);
+    let mut writer =
+        PartWriter::new(store, bucket, &file.key, content_type(&path)).for_bytes(file.size);
     let opened = in_thread({
         let path = path.clone();
         move || File::open(&path).map_err(CliError::file("read", path))
