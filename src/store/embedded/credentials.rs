@@ -25,12 +25,19 @@ pub(super) struct Credentials {
 impl Credentials {
     /// Reads the keys in `path`, or makes them.
     pub(super) fn open(path: &Path, temp: &Path) -> Result<Credentials, EmbeddedError> {
-        let state = |source| EmbeddedError::State { path: path.to_owned(), source };
+        let state = |source| EmbeddedError::State {
+            path: path.to_owned(),
+            source,
+        };
         loop {
             match fs::read(path) {
                 Ok(bytes) => {
-                    return serde_json::from_slice(&bytes)
-                        .map_err(|source| EmbeddedError::Credentials { path: path.to_owned(), source });
+                    return serde_json::from_slice(&bytes).map_err(|source| {
+                        EmbeddedError::Credentials {
+                            path: path.to_owned(),
+                            source,
+                        }
+                    });
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(state(error)),
@@ -38,8 +45,11 @@ impl Credentials {
             let made = Credentials::random();
             // Files of `tempfile` have mode 0600.
             let mut file = NamedTempFile::new_in(temp).map_err(state)?;
-            let text = serde_json::to_vec_pretty(&made)
-                .map_err(|source| EmbeddedError::Credentials { path: path.to_owned(), source })?;
+            let text =
+                serde_json::to_vec_pretty(&made).map_err(|source| EmbeddedError::Credentials {
+                    path: path.to_owned(),
+                    source,
+                })?;
             file.write_all(&text).map_err(state)?;
             match file.persist_noclobber(path) {
                 Ok(_) => return Ok(made),
@@ -53,7 +63,10 @@ impl Credentials {
     fn random() -> Credentials {
         let digits = || {
             // Two random UUIDs carry 244 bits; the hash spreads them evenly.
-            let hash = Sha256::new().chain_update(Uuid::new_v4()).chain_update(Uuid::new_v4()).finalize();
+            let hash = Sha256::new()
+                .chain_update(Uuid::new_v4())
+                .chain_update(Uuid::new_v4())
+                .finalize();
             hex::encode(hash)
         };
         Credentials {
@@ -69,7 +82,10 @@ impl S3Auth for Credentials {
         if access_key == self.access_key {
             Ok(SecretKey::from(self.secret_key.as_str()))
         } else {
-            Err(S3Error::with_message(S3ErrorCode::InvalidAccessKeyId, "this access key is not known here"))
+            Err(S3Error::with_message(
+                S3ErrorCode::InvalidAccessKeyId,
+                "this access key is not known here",
+            ))
         }
     }
 }

@@ -54,24 +54,42 @@ const DIGESTS: [&str; 5] = [CRC32, CRC32C, CRC64NVME, SHA1, SHA256];
 
 impl Claims {
     /// Reads the claims of a request with a body.
-    pub(super) fn of(headers: &HeaderMap, trailers: Option<TrailingHeaders>) -> Result<Claims, OpError> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let length = match text("x-amz-decoded-content-length").or_else(|| text(CONTENT_LENGTH.as_str())) {
-            Some(digits) => Some(digits.parse().map_err(|_| OpError::InvalidArgument { name: "Content-Length" })?),
-            None => None,
+    pub(super) fn of(
+        headers: &HeaderMap,
+        trailers: Option<TrailingHeaders>,
+    ) -> Result<Claims, OpError> {
+        let text = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
         };
+        let length =
+            match text("x-amz-decoded-content-length").or_else(|| text(CONTENT_LENGTH.as_str())) {
+                Some(digits) => Some(digits.parse().map_err(|_| OpError::InvalidArgument {
+                    name: "Content-Length",
+                })?),
+                None => None,
+            };
         let announced = text("x-amz-trailer").unwrap_or_default();
         Ok(Claims {
             length,
             md5: text("content-md5"),
-            digests: DIGESTS.into_iter().filter_map(|name| Some((name, text(name)?))).collect(),
-            announced: announced.split(',').map(|name| name.trim().to_ascii_lowercase()).collect(),
+            digests: DIGESTS
+                .into_iter()
+                .filter_map(|name| Some((name, text(name)?)))
+                .collect(),
+            announced: announced
+                .split(',')
+                .map(|name| name.trim().to_ascii_lowercase())
+                .collect(),
             trailers,
         })
     }
 
     fn wants(&self, name: &str) -> bool {
-        self.digests.iter().any(|(given, _)| *given == name) || self.announced.iter().any(|given| given == name)
+        self.digests.iter().any(|(given, _)| *given == name)
+            || self.announced.iter().any(|given| given == name)
     }
 
     fn hasher(&self) -> ChecksumHasher {
@@ -89,18 +107,31 @@ impl Claims {
         if let Some(expected) = self.length
             && expected != sink.size
         {
-            return Err(OpError::IncompleteBody { expected, actual: sink.size });
+            return Err(OpError::IncompleteBody {
+                expected,
+                actual: sink.size,
+            });
         }
-        let trailing = self.trailers.take().and_then(|trailers| trailers.take()).unwrap_or_default();
+        let trailing = self
+            .trailers
+            .take()
+            .and_then(|trailers| trailers.take())
+            .unwrap_or_default();
         for name in std::mem::take(&mut self.announced) {
-            let Some(name) = DIGESTS.into_iter().find(|known| **known == *name) else { continue };
+            let Some(name) = DIGESTS.into_iter().find(|known| **known == *name) else {
+                continue;
+            };
             let value = trailing.get(name).and_then(|value| value.to_str().ok());
-            let value = value.ok_or_else(|| OpError::MissingTrailer { name: name.to_owned() })?;
+            let value = value.ok_or_else(|| OpError::MissingTrailer {
+                name: name.to_owned(),
+            })?;
             self.digests.push((name, value.to_owned()));
         }
         let md5: [u8; 16] = sink.md5.finalize().into();
         if self.md5.is_some_and(|claim| claim != STANDARD.encode(md5)) {
-            return Err(OpError::BadDigest { algorithm: "Content-MD5" });
+            return Err(OpError::BadDigest {
+                algorithm: "Content-MD5",
+            });
         }
         let crc32 = sink.crc32.finalize();
         let sums = sink.claimed.finalize();
@@ -116,7 +147,12 @@ impl Claims {
                 return Err(OpError::BadDigest { algorithm: name });
             }
         }
-        Ok(Received { temp: sink.temp, size: sink.size, md5, crc32 })
+        Ok(Received {
+            temp: sink.temp,
+            size: sink.size,
+            md5,
+            crc32,
+        })
     }
 }
 
@@ -135,7 +171,13 @@ struct Sink {
 
 impl Sink {
     fn new(temp: NamedTempFile, claimed: ChecksumHasher) -> Sink {
-        Sink { temp, size: 0, md5: Md5::new(), crc32: crc32fast::Hasher::new(), claimed }
+        Sink {
+            temp,
+            size: 0,
+            md5: Md5::new(),
+            crc32: crc32fast::Hasher::new(),
+            claimed,
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), OpError> {
@@ -143,7 +185,9 @@ impl Sink {
         self.crc32.update(bytes);
         self.claimed.update(bytes);
         self.size += bytes.len() as u64;
-        self.temp.write_all(bytes).map_err(OpError::io("write the object"))
+        self.temp
+            .write_all(bytes)
+            .map_err(OpError::io("write the object"))
     }
 }
 
@@ -160,7 +204,9 @@ pub(super) async fn receive(
         let mut gathered = 0;
         let mut ended = true;
         while let Some(stream) = &mut body {
-            let Some(bytes) = stream.next().await else { break };
+            let Some(bytes) = stream.next().await else {
+                break;
+            };
             let bytes = bytes.map_err(|source| OpError::BrokenBody { source })?;
             gathered += bytes.len();
             batch.push(bytes);
@@ -189,7 +235,9 @@ pub(super) fn copy(mut from: impl Read, temp: NamedTempFile) -> Result<Received,
     let mut sink = Sink::new(temp, ChecksumHasher::default());
     let mut buffer = vec![0; BATCH];
     loop {
-        let read = from.read(&mut buffer).map_err(OpError::io("read the source"))?;
+        let read = from
+            .read(&mut buffer)
+            .map_err(OpError::io("read the source"))?;
         if read == 0 {
             return Claims::default().check(sink);
         }

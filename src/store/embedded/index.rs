@@ -60,11 +60,23 @@ pub(super) struct Page {
 impl Index {
     /// Makes sure that the rows below `prefix` are those of a walk that began after this call, or, for a later page
     /// (`first` is false), of a recent one.
-    pub(super) async fn refresh(&self, disk: &Arc<Disk>, prefix: &str, first: bool) -> Result<(), OpError> {
+    pub(super) async fn refresh(
+        &self,
+        disk: &Arc<Disk>,
+        prefix: &str,
+        first: bool,
+    ) -> Result<(), OpError> {
         let now = Instant::now();
-        let since = if first { Some(now) } else { now.checked_sub(LASTS) };
+        let since = if first {
+            Some(now)
+        } else {
+            now.checked_sub(LASTS)
+        };
         let is_fresh = |state: &State| {
-            let mut covering = state.covered.iter().filter(|(covered, _)| prefix.starts_with(covered.as_str()));
+            let mut covering = state
+                .covered
+                .iter()
+                .filter(|(covered, _)| prefix.starts_with(covered.as_str()));
             covering.any(|(_, began)| since.is_none_or(|since| *began >= since))
         };
         if is_fresh(&self.read()) {
@@ -96,7 +108,13 @@ impl Index {
     }
 
     /// Up to `limit` keys and common prefixes after `after`.
-    pub(super) fn page(&self, prefix: &str, delimiter: Option<&str>, after: Option<&Cursor>, limit: usize) -> Page {
+    pub(super) fn page(
+        &self,
+        prefix: &str,
+        delimiter: Option<&str>,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Page {
         let state = self.read();
         let mut page = Page::default();
         if limit == 0 {
@@ -104,7 +122,9 @@ impl Index {
         }
         let mut from = match after {
             None => Some(Bound::Included(prefix.to_owned())),
-            Some(Cursor::Key(key)) if key.as_str() < prefix => Some(Bound::Included(prefix.to_owned())),
+            Some(Cursor::Key(key)) if key.as_str() < prefix => {
+                Some(Bound::Included(prefix.to_owned()))
+            }
             Some(Cursor::Key(key)) => Some(Bound::Excluded(key.clone())),
             Some(Cursor::Prefix(passed)) => successor(passed).map(Bound::Included),
         };
@@ -112,12 +132,15 @@ impl Index {
         while let Some(start) = from.take() {
             let start = start.as_ref().map(String::as_str);
             for (key, stamp) in state.rows.range::<str, _>((start, Bound::Unbounded)) {
-                let Some(rest) = key.strip_prefix(prefix) else { break };
+                let Some(rest) = key.strip_prefix(prefix) else {
+                    break;
+                };
                 if page.rows.len() + page.prefixes.len() == limit {
                     page.next = last;
                     return page;
                 }
-                let cut = delimiter.and_then(|delimiter| rest.find(delimiter).map(|at| at + delimiter.len()));
+                let cut = delimiter
+                    .and_then(|delimiter| rest.find(delimiter).map(|at| at + delimiter.len()));
                 if let Some(cut) = cut {
                     let common = key[..prefix.len() + cut].to_owned();
                     from = successor(&common).map(Bound::Included);
@@ -142,14 +165,21 @@ impl Index {
         if state.rows.is_empty() {
             state.rows = rows.into_iter().collect();
         } else {
-            let below = state.rows.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
-            let old: Vec<_> = below.map(|(key, _)| key.clone()).take_while(|key| key.starts_with(prefix)).collect();
+            let below = state
+                .rows
+                .range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+            let old: Vec<_> = below
+                .map(|(key, _)| key.clone())
+                .take_while(|key| key.starts_with(prefix))
+                .collect();
             for key in old {
                 state.rows.remove(&key);
             }
             state.rows.extend(rows);
         }
-        state.covered.retain(|covered, _| !covered.starts_with(prefix));
+        state
+            .covered
+            .retain(|covered, _| !covered.starts_with(prefix));
         state.covered.insert(prefix.to_owned(), began);
         for (key, stamp) in state.changes.drain(..) {
             apply(&mut state.rows, key, stamp);

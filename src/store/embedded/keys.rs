@@ -18,7 +18,11 @@ const MAX_NAME: usize = 255;
 /// that encrypt names and so hold less than 255 bytes.
 const CHUNK: usize = 140;
 
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// Whether the key is one of sheaf's own objects, which never enter the served folder: `manifests/<uuid>.jsonl`, and
 /// everything under `.sheaf/`.
@@ -26,7 +30,10 @@ pub(super) fn is_own(key: &str) -> bool {
     if key.starts_with(".sheaf/") {
         return true;
     }
-    let Some(name) = key.strip_prefix("manifests/").and_then(|rest| rest.strip_suffix(".jsonl")) else {
+    let Some(name) = key
+        .strip_prefix("manifests/")
+        .and_then(|rest| rest.strip_suffix(".jsonl"))
+    else {
         return false;
     };
     name.len() == 36 && Uuid::try_parse(name).is_ok()
@@ -70,7 +77,10 @@ pub(super) fn unescape_name(name: &str) -> Option<(&str, bool)> {
 
 /// The key whose escaped names, joined without their marks, are `escaped`.
 pub(super) fn unescape(escaped: &str) -> Option<String> {
-    percent_decode_str(escaped).decode_utf8().ok().map(|key| key.into_owned())
+    percent_decode_str(escaped)
+        .decode_utf8()
+        .ok()
+        .map(|key| key.into_owned())
 }
 
 /// The smallest text that is greater than every text starting with `prefix`, in byte order; `None` where there is
@@ -142,8 +152,19 @@ mod tests {
         }
         let long = "x".repeat(256);
         for key in [
-            "", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\0b", long.as_str(), ".sheaf/x",
-            ".sheaf-tmp-1/a", "manifests/7f8a5a0e-2b2c-4f7c-9a55-0c2c8a1f0d11.jsonl",
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "..",
+            "a/../b",
+            "a/./b",
+            "a\0b",
+            long.as_str(),
+            ".sheaf/x",
+            ".sheaf-tmp-1/a",
+            "manifests/7f8a5a0e-2b2c-4f7c-9a55-0c2c8a1f0d11.jsonl",
         ] {
             assert!(folder_path(key).is_none(), "{key:?}");
         }
@@ -151,7 +172,9 @@ mod tests {
 
     #[test]
     fn own_objects_are_exactly_manifests_and_the_state_prefix() {
-        assert!(is_own("manifests/7f8a5a0e-2b2c-4f7c-9a55-0c2c8a1f0d11.jsonl"));
+        assert!(is_own(
+            "manifests/7f8a5a0e-2b2c-4f7c-9a55-0c2c8a1f0d11.jsonl"
+        ));
         assert!(is_own(".sheaf/links/x"));
         assert!(!is_own("manifests/2024.jsonl"));
         assert!(!is_own("manifests/7f8a5a0e2b2c4f7c9a550c2c8a1f0d11.jsonl"));

@@ -17,7 +17,12 @@ use super::{BUCKET, Backend, blocking};
 const MAX_KEYS: i32 = 1000;
 
 /// What `encoding-type=url` leaves as it is. A space becomes `%20`: some clients do not know `+`.
-const URL_KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+const URL_KEPT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'/');
 
 /// How the texts of a listing are spelled.
 #[derive(Clone, Copy)]
@@ -30,17 +35,31 @@ impl Spelling {
         match encoding.map(EncodingType::as_str) {
             None => Ok(Spelling { url: false }),
             Some(EncodingType::URL) => Ok(Spelling { url: true }),
-            Some(_) => Err(OpError::InvalidArgument { name: "encoding-type" }),
+            Some(_) => Err(OpError::InvalidArgument {
+                name: "encoding-type",
+            }),
         }
     }
 
     pub(super) fn text(self, text: &str) -> String {
-        if self.url { utf8_percent_encode(text, URL_KEPT).to_string() } else { text.to_owned() }
+        if self.url {
+            url_text(text)
+        } else {
+            text.to_owned()
+        }
     }
 }
 
+/// A key as `encoding-type=url` spells it.
+pub(super) fn url_text(text: &str) -> String {
+    utf8_percent_encode(text, URL_KEPT).to_string()
+}
+
 /// ListObjectsV2.
-pub(super) async fn list_v2(backend: &Backend, input: ListObjectsV2Input) -> Result<ListObjectsV2Output, OpError> {
+pub(super) async fn list_v2(
+    backend: &Backend,
+    input: ListObjectsV2Input,
+) -> Result<ListObjectsV2Output, OpError> {
     let spelling = Spelling::of(input.encoding_type.as_ref())?;
     let prefix = input.prefix.unwrap_or_default();
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
@@ -52,8 +71,13 @@ pub(super) async fn list_v2(backend: &Backend, input: ListObjectsV2Input) -> Res
         (None, Some(key)) => Some(Cursor::Key(key.clone())),
         (None, None) => None,
     };
-    backend.index.refresh(&backend.disk, &prefix, token.is_none()).await?;
-    let page = backend.index.page(&prefix, delimiter.as_deref(), after.as_ref(), limit);
+    backend
+        .index
+        .refresh(&backend.disk, &prefix, token.is_none())
+        .await?;
+    let page = backend
+        .index
+        .page(&prefix, delimiter.as_deref(), after.as_ref(), limit);
     Ok(ListObjectsV2Output {
         name: Some(BUCKET.to_owned()),
         key_count: Some(count(page.rows.len() + page.prefixes.len())),
@@ -72,7 +96,10 @@ pub(super) async fn list_v2(backend: &Backend, input: ListObjectsV2Input) -> Res
 }
 
 /// ListObjects, the first version.
-pub(super) async fn list_v1(backend: &Backend, input: ListObjectsInput) -> Result<ListObjectsOutput, OpError> {
+pub(super) async fn list_v1(
+    backend: &Backend,
+    input: ListObjectsInput,
+) -> Result<ListObjectsOutput, OpError> {
     let spelling = Spelling::of(input.encoding_type.as_ref())?;
     let prefix = input.prefix.unwrap_or_default();
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
@@ -80,16 +107,27 @@ pub(super) async fn list_v1(backend: &Backend, input: ListObjectsInput) -> Resul
     let limit = limit(input.max_keys, "max-keys")?;
     // A marker that is a common prefix was the last of the page before: all keys below it have been told.
     let is_prefix = delimiter.as_ref().is_some_and(|delimiter| {
-        marker.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(delimiter)).is_some()
+        marker
+            .strip_prefix(&prefix)
+            .and_then(|rest| rest.strip_suffix(delimiter))
+            .is_some()
     });
     let after = match (marker.is_empty(), is_prefix) {
         (true, _) => None,
         (false, true) => Some(Cursor::Prefix(marker.clone())),
         (false, false) => Some(Cursor::Key(marker.clone())),
     };
-    backend.index.refresh(&backend.disk, &prefix, after.is_none()).await?;
-    let page = backend.index.page(&prefix, delimiter.as_deref(), after.as_ref(), limit);
-    let next = page.next.as_ref().map(|(Cursor::Key(text) | Cursor::Prefix(text))| spelling.text(text));
+    backend
+        .index
+        .refresh(&backend.disk, &prefix, after.is_none())
+        .await?;
+    let page = backend
+        .index
+        .page(&prefix, delimiter.as_deref(), after.as_ref(), limit);
+    let next = page
+        .next
+        .as_ref()
+        .map(|(Cursor::Key(text) | Cursor::Prefix(text))| spelling.text(text));
     Ok(ListObjectsOutput {
         name: Some(BUCKET.to_owned()),
         max_keys: Some(count(limit)),
@@ -114,14 +152,20 @@ async fn contents(
     blocking(move || {
         let object = |(key, stamp): (Box<str>, Stamp)| {
             let brief = disk.sidecars.brief(&key, &stamp);
-            let etag = brief.as_ref().and_then(|brief| brief.etag.as_deref().map(str::to_owned));
+            let etag = brief
+                .as_ref()
+                .and_then(|brief| brief.etag.as_deref().map(str::to_owned));
             let known = brief.filter(|brief| brief.has_crc32);
             Object {
                 checksum_algorithm: known
                     .is_some()
                     .then(|| vec![ChecksumAlgorithm::from_static(ChecksumAlgorithm::CRC32)]),
                 checksum_type: known.map(|brief| {
-                    let kind = if brief.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
+                    let kind = if brief.composite {
+                        ChecksumType::COMPOSITE
+                    } else {
+                        ChecksumType::FULL_OBJECT
+                    };
                     ChecksumType::from_static(kind)
                 }),
                 e_tag: Some(ETag::Strong(etag.unwrap_or_else(|| stamp.etag()))),
@@ -130,7 +174,9 @@ async fn contents(
                 owner: None,
                 restore_status: None,
                 size: Some(signed(stamp.size)),
-                storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+                storage_class: Some(ObjectStorageClass::from_static(
+                    ObjectStorageClass::STANDARD,
+                )),
             }
         };
         Ok(rows.into_iter().map(object).collect())
@@ -139,13 +185,16 @@ async fn contents(
 }
 
 fn common_prefixes(page: &Page, spelling: Spelling) -> Option<Vec<CommonPrefix>> {
-    let prefix = |text: &String| CommonPrefix { prefix: Some(spelling.text(text)) };
+    let prefix = |text: &String| CommonPrefix {
+        prefix: Some(spelling.text(text)),
+    };
     (!page.prefixes.is_empty()).then(|| page.prefixes.iter().map(prefix).collect())
 }
 
 /// The size of a page: at most S3's limit, which is also the default.
 pub(super) fn limit(asked: Option<i32>, name: &'static str) -> Result<usize, OpError> {
-    usize::try_from(asked.unwrap_or(MAX_KEYS).min(MAX_KEYS)).map_err(|_| OpError::InvalidArgument { name })
+    usize::try_from(asked.unwrap_or(MAX_KEYS).min(MAX_KEYS))
+        .map_err(|_| OpError::InvalidArgument { name })
 }
 
 fn write_token(cursor: &Cursor) -> String {
@@ -157,12 +206,22 @@ fn write_token(cursor: &Cursor) -> String {
 }
 
 fn read_token(token: &str) -> Result<Cursor, OpError> {
-    let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = URL_SAFE_NO_PAD
+        .decode(token)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     let cursor = text.as_deref().and_then(|text| {
-        let key = text.strip_prefix('k').map(|key| Cursor::Key(key.to_owned()));
-        key.or_else(|| text.strip_prefix('p').map(|prefix| Cursor::Prefix(prefix.to_owned())))
+        let key = text
+            .strip_prefix('k')
+            .map(|key| Cursor::Key(key.to_owned()));
+        key.or_else(|| {
+            text.strip_prefix('p')
+                .map(|prefix| Cursor::Prefix(prefix.to_owned()))
+        })
     });
-    cursor.ok_or(OpError::InvalidArgument { name: "continuation-token" })
+    cursor.ok_or(OpError::InvalidArgument {
+        name: "continuation-token",
+    })
 }
 
 #[cfg(test)]
@@ -171,7 +230,11 @@ mod tests {
 
     #[test]
     fn tokens_come_back_and_garbage_is_refused() {
-        for cursor in [Cursor::Key("a/ü\u{1}".into()), Cursor::Prefix("p/".into()), Cursor::Key(String::new())] {
+        for cursor in [
+            Cursor::Key("a/ü\u{1}".into()),
+            Cursor::Prefix("p/".into()),
+            Cursor::Key(String::new()),
+        ] {
             assert_eq!(read_token(&write_token(&cursor)).unwrap(), cursor);
         }
         for token in ["", "!", "eGFi"] {

@@ -7,12 +7,12 @@
 //! | file | owns |
 //! |---|---|
 //! | `keys` | which keys are paths in the folder; how others are escaped; pure |
-//! | `disk` | finding, publishing and deleting objects' files |
+//! | `disk`, `publish` | finding objects' files; putting them in place and away |
 //! | `record` | ETags, checksums and headers in sidecars; the stamp that ties them to a file |
 //! | `walk`, `index`, `listing` | finding all keys, keeping them in order, telling them page by page |
 //! | `object`, `reading`, `get` | conditions and ranges; bytes on their way out |
 //! | `incoming`, `put` | bytes on their way in, hashed and checked; copies and deletions |
-//! | `uploads`, `multipart` | uploads in parts, on disk and as calls |
+//! | `uploads`, `multipart`, `multipart_lists` | uploads in parts, on disk and as calls |
 //! | `service`, `connector` | the framework's view of the store, and the SDK's |
 //! | `credentials`, `error` | the store's keys; what can go wrong |
 //!
@@ -30,7 +30,9 @@ mod index;
 mod keys;
 mod listing;
 mod multipart;
+mod multipart_lists;
 mod object;
+mod publish;
 mod put;
 mod reading;
 mod record;
@@ -61,10 +63,11 @@ use tempfile::NamedTempFile;
 
 use connector::InProcess;
 use credentials::Credentials;
-use disk::{Condition, Disk};
+use disk::Disk;
 pub use error::EmbeddedError;
 use error::OpError;
 use index::Index;
+use publish::Condition;
 use record::{Record, Sidecars, Stamp};
 
 /// The bucket's name.
@@ -79,7 +82,9 @@ pub struct EmbeddedStore {
 
 impl fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EmbeddedStore").field("access_key", &self.credentials.access_key).finish_non_exhaustive()
+        f.debug_struct("EmbeddedStore")
+            .field("access_key", &self.credentials.access_key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,10 +105,15 @@ impl EmbeddedStore {
     /// # Errors
     /// [`EmbeddedError`], where either folder cannot be used.
     pub fn open(dir: &Path, state_dir: &Path) -> Result<EmbeddedStore, EmbeddedError> {
-        let folder = |source| EmbeddedError::Folder { path: dir.to_owned(), source };
+        let folder = |source| EmbeddedError::Folder {
+            path: dir.to_owned(),
+            source,
+        };
         let dir_meta = fs::metadata(dir).map_err(folder)?;
         if !dir_meta.is_dir() {
-            return Err(EmbeddedError::NotAFolder { path: dir.to_owned() });
+            return Err(EmbeddedError::NotAFolder {
+                path: dir.to_owned(),
+            });
         }
         let dir = fs::canonicalize(dir).map_err(folder)?;
         let state = |path: &Path| {
@@ -116,20 +126,29 @@ impl EmbeddedStore {
             return Err(EmbeddedError::StateIsFolder { path: dir });
         }
         let shared = state_dir.join("embedded");
-        let root = shared.join(hex::encode(&Sha256::digest(dir.as_os_str().as_bytes())[..16]));
+        let root = shared.join(hex::encode(
+            &Sha256::digest(dir.as_os_str().as_bytes())[..16],
+        ));
         let make = |name: &str| {
             let path = root.join(name);
             fs::create_dir_all(&path).map_err(state(&path))?;
             Ok(path)
         };
         let temp = make("temp")?;
+        for entry in fs::read_dir(&temp).map_err(state(&temp))?.flatten() {
+            disk::remove_abandoned(&entry);
+        }
         let owner_only = fs::Permissions::from_mode(0o700);
         fs::set_permissions(&shared, owner_only).map_err(state(&shared))?;
         let credentials = Credentials::open(&shared.join("credentials.json"), &temp)?;
         let temp_meta = fs::metadata(&temp).map_err(state(&temp))?;
         let disk = Arc::new(Disk {
             // A rename needs one file system.
-            folder_temp: if disk::same_device(&dir_meta, &temp_meta) { temp.clone() } else { dir.clone() },
+            folder_temp: if disk::same_device(&dir_meta, &temp_meta) {
+                temp.clone()
+            } else {
+                dir.clone()
+            },
             hidden: state_dir.starts_with(&dir).then_some(state_dir),
             objects: make("objects")?,
             uploads: make("uploads")?,
@@ -138,13 +157,19 @@ impl EmbeddedStore {
             temp,
             dir,
         });
-        let backend = Arc::new(Backend { disk, index: Index::default() });
+        let backend = Arc::new(Backend {
+            disk,
+            index: Index::default(),
+        });
         let mut builder = S3ServiceBuilder::new(service::Service(backend));
         builder.set_auth(credentials.clone());
         let mut config = S3Config::default();
         config.normalize_forward_slash_path = false;
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-        Ok(EmbeddedStore { service: builder.build(), credentials })
+        Ok(EmbeddedStore {
+            service: builder.build(),
+            credentials,
+        })
     }
 
     /// The access key that requests are signed with.
@@ -196,16 +221,31 @@ impl EmbeddedStore {
 /// Refuses what the framework would take but we do not offer: SigV2, which rests on SHA-1, and uploads by HTML form,
 /// which it buffers whole before it knows who sent them.
 fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
     let query = request.uri().query().unwrap_or_default();
     let is_v2 = text(AUTHORIZATION).starts_with("AWS ")
-        || query.split('&').any(|pair| pair.split('=').next() == Some("Signature"));
+        || query
+            .split('&')
+            .any(|pair| pair.split('=').next() == Some("Signature"));
     if is_v2 {
-        let error = S3Error::with_message(S3ErrorCode::InvalidRequest, "requests must be signed by AWS4-HMAC-SHA256");
+        let error = S3Error::with_message(
+            S3ErrorCode::InvalidRequest,
+            "requests must be signed by AWS4-HMAC-SHA256",
+        );
         return Some(answer(error));
     }
-    let is_form = text(CONTENT_TYPE).trim_start().to_ascii_lowercase().starts_with("multipart/");
-    (is_form && request.method() == Method::POST).then(|| answer(S3Error::new(S3ErrorCode::MethodNotAllowed)))
+    let is_form = text(CONTENT_TYPE)
+        .trim_start()
+        .to_ascii_lowercase()
+        .starts_with("multipart/");
+    (is_form && request.method() == Method::POST)
+        .then(|| answer(S3Error::new(S3ErrorCode::MethodNotAllowed)))
 }
 
 fn answer(error: S3Error) -> Response<Body> {
@@ -218,7 +258,12 @@ fn answer(error: S3Error) -> Response<Body> {
 
 impl Backend {
     /// Makes `temp` an object, on disk and in the index.
-    async fn commit(&self, temp: NamedTempFile, record: Record, condition: Condition) -> Result<Stamp, OpError> {
+    async fn commit(
+        &self,
+        temp: NamedTempFile,
+        record: Record,
+        condition: Condition,
+    ) -> Result<Stamp, OpError> {
         let disk = Arc::clone(&self.disk);
         let key = record.key.clone();
         let stamp = blocking(move || disk.commit(temp, record, &condition)).await?;
@@ -236,8 +281,21 @@ impl Backend {
     }
 }
 
+/// A key to be echoed in an answer, unless XML 1.0 (section 2.2) has no way to spell it. Clients know what they asked
+/// for; an answer that they cannot parse would fail the call.
+fn xml_text(key: String) -> Option<String> {
+    let fits = |character: char| match character {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        character => character >= ' ',
+    };
+    key.chars().all(fits).then_some(key)
+}
+
 /// Runs what blocks on a thread that may.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, OpError> + Send + 'static) -> Result<T, OpError> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpError> + Send + 'static,
+) -> Result<T, OpError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {

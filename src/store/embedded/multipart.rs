@@ -5,24 +5,29 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use s3s::S3Request;
-use s3s::dto::{Part as ListedPart, *};
+use s3s::dto::*;
 use time::OffsetDateTime;
 
-use super::disk::Condition;
 use super::error::OpError;
-use super::get::{count, signed};
+use super::get::signed;
 use super::incoming::{self, Claims, crc32_text};
 use super::object::{self, Conditions, checksum_text};
+use super::publish::Condition;
 use super::put::{check_unchanged, source_key};
 use super::record::Headers;
 use super::uploads::{Named, Upload};
-use super::{BUCKET, Backend, blocking, listing};
+use super::{BUCKET, Backend, blocking, listing, xml_text};
 
 /// S3's part numbers.
 const NUMBERS: RangeInclusive<i32> = 1..=10_000;
 
-fn checksum_type(upload: &Upload) -> ChecksumType {
-    ChecksumType::from_static(if upload.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT })
+/// What kind of checksum the object of an upload gets.
+pub(super) fn checksum_type(upload: &Upload) -> ChecksumType {
+    ChecksumType::from_static(if upload.composite {
+        ChecksumType::COMPOSITE
+    } else {
+        ChecksumType::FULL_OBJECT
+    })
 }
 
 /// CreateMultipartUpload.
@@ -41,8 +46,14 @@ pub(super) async fn create(
             content_language: input.content_language,
             metadata: input.metadata.into_iter().flatten().collect(),
         },
-        algorithm: input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str().to_owned()),
-        composite: input.checksum_type.as_ref().is_some_and(|kind| kind.as_str() == ChecksumType::COMPOSITE),
+        algorithm: input
+            .checksum_algorithm
+            .as_ref()
+            .map(|algorithm| algorithm.as_str().to_owned()),
+        composite: input
+            .checksum_type
+            .as_ref()
+            .is_some_and(|kind| kind.as_str() == ChecksumType::COMPOSITE),
         begun: 0,
     };
     let disk = Arc::clone(&backend.disk);
@@ -51,7 +62,7 @@ pub(super) async fn create(
         bucket: Some(BUCKET.to_owned()),
         checksum_type: upload.algorithm.is_some().then(|| checksum_type(&upload)),
         checksum_algorithm: upload.algorithm.map(ChecksumAlgorithm::from),
-        key: Some(upload.key),
+        key: xml_text(upload.key),
         upload_id: Some(upload.id),
         ..CreateMultipartUploadOutput::default()
     })
@@ -63,7 +74,11 @@ async fn find(backend: &Backend, id: String, key: String) -> Result<Upload, OpEr
 }
 
 fn check_number(number: i32) -> Result<i32, OpError> {
-    if NUMBERS.contains(&number) { Ok(number) } else { Err(OpError::InvalidArgument { name: "partNumber" }) }
+    if NUMBERS.contains(&number) {
+        Ok(number)
+    } else {
+        Err(OpError::InvalidArgument { name: "partNumber" })
+    }
 }
 
 /// UploadPart.
@@ -101,10 +116,15 @@ pub(super) async fn upload_part_copy(
         if_modified_since: input.copy_source_if_modified_since,
         if_unmodified_since: input.copy_source_if_unmodified_since,
     };
-    let invalid = OpError::InvalidArgument { name: "x-amz-copy-source-range" };
+    let invalid = OpError::InvalidArgument {
+        name: "x-amz-copy-source-range",
+    };
     let range = match input.copy_source_range.as_deref().map(Range::parse) {
         None => None,
-        Some(Ok(Range::Int { first, last: Some(last) })) => Some((first, last)),
+        Some(Ok(Range::Int {
+            first,
+            last: Some(last),
+        })) => Some((first, last)),
         Some(_) => return Err(invalid),
     };
     let upload = find(backend, input.upload_id, input.key).await?;
@@ -119,7 +139,10 @@ pub(super) async fn upload_part_copy(
             Some((first, last)) => (first, last + 1),
             None => (0, size),
         };
-        source.file.seek(SeekFrom::Start(start)).map_err(OpError::io("read the source"))?;
+        source
+            .file
+            .seek(SeekFrom::Start(start))
+            .map_err(OpError::io("read the source"))?;
         let received = incoming::copy((&mut source.file).take(end - start), disk.temp_for_part()?)?;
         check_unchanged(&source)?;
         let result = CopyPartResult {
@@ -132,7 +155,10 @@ pub(super) async fn upload_part_copy(
         Ok(result)
     })
     .await?;
-    Ok(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() })
+    Ok(UploadPartCopyOutput {
+        copy_part_result: Some(result),
+        ..UploadPartCopyOutput::default()
+    })
 }
 
 /// CompleteMultipartUpload.
@@ -141,10 +167,21 @@ pub(super) async fn complete(
     input: CompleteMultipartUploadInput,
 ) -> Result<CompleteMultipartUploadOutput, OpError> {
     let mut named = Vec::new();
-    for part in input.multipart_upload.and_then(|list| list.parts).unwrap_or_default() {
+    for part in input
+        .multipart_upload
+        .and_then(|list| list.parts)
+        .unwrap_or_default()
+    {
         let number = part.part_number.unwrap_or_default();
-        let etag = part.e_tag.map(ETag::into_value).ok_or(OpError::InvalidPart { number })?;
-        named.push(Named { number, etag, crc32: part.checksum_crc32 });
+        let etag = part
+            .e_tag
+            .map(ETag::into_value)
+            .ok_or(OpError::InvalidPart { number })?;
+        named.push(Named {
+            number,
+            etag,
+            crc32: part.checksum_crc32,
+        });
     }
     let upload = find(backend, input.upload_id, input.key).await?;
     let disk = Arc::clone(&backend.disk);
@@ -153,18 +190,30 @@ pub(super) async fn complete(
         Ok((upload, temp, record))
     })
     .await?;
-    let sum = record.crc32.map(|crc32| checksum_text(crc32, record.composite.then_some(record.parts.len())));
+    let sum = record
+        .crc32
+        .map(|crc32| checksum_text(crc32, record.composite.then_some(record.parts.len())));
     let (crc32, kind) = sum.unzip();
-    if input.checksum_crc32.is_some_and(|claim| crc32.as_ref() != Some(&claim)) {
-        return Err(OpError::BadDigest { algorithm: "x-amz-checksum-crc32" });
+    if input
+        .checksum_crc32
+        .is_some_and(|claim| crc32.as_ref() != Some(&claim))
+    {
+        return Err(OpError::BadDigest {
+            algorithm: "x-amz-checksum-crc32",
+        });
     }
     if let Some(size) = input.mpu_object_size
         && signed(record.stamp.size) != size
     {
-        return Err(OpError::InvalidArgument { name: "x-amz-mp-object-size" });
+        return Err(OpError::InvalidArgument {
+            name: "x-amz-mp-object-size",
+        });
     }
     let etag = record.etag.clone();
-    let condition = Condition { if_match: input.if_match, if_none_match: input.if_none_match };
+    let condition = Condition {
+        if_match: input.if_match,
+        if_none_match: input.if_none_match,
+    };
     backend.commit(temp, record, condition).await?;
     let key = upload.key.clone();
     let disk = Arc::clone(&backend.disk);
@@ -174,8 +223,8 @@ pub(super) async fn complete(
         checksum_crc32: crc32,
         checksum_type: kind,
         e_tag: etag.map(ETag::Strong),
-        location: Some(format!("/{BUCKET}/{key}")),
-        key: Some(key),
+        location: Some(format!("/{BUCKET}/{}", listing::url_text(&key))),
+        key: xml_text(key),
         ..CompleteMultipartUploadOutput::default()
     })
 }
@@ -188,100 +237,4 @@ pub(super) async fn abort(
     let disk = Arc::clone(&backend.disk);
     blocking(move || disk.end(&disk.upload(&input.upload_id, &input.key)?)).await?;
     Ok(AbortMultipartUploadOutput::default())
-}
-
-/// ListParts.
-pub(super) async fn list_parts(backend: &Backend, input: ListPartsInput) -> Result<ListPartsOutput, OpError> {
-    let limit = listing::limit(input.max_parts, "max-parts")?;
-    let after = input.part_number_marker.unwrap_or(0);
-    let disk = Arc::clone(&backend.disk);
-    let (id, key) = (input.upload_id.clone(), input.key.clone());
-    let (upload, kept) = blocking(move || {
-        let upload = disk.upload(&id, &key)?;
-        let parts = disk.parts(&upload)?;
-        Ok((upload, parts))
-    })
-    .await?;
-    let rest: Vec<_> = kept.into_iter().filter(|part| part.number > after).collect();
-    let truncated = rest.len() > limit;
-    let parts: Vec<ListedPart> = rest
-        .into_iter()
-        .take(limit)
-        .map(|part| ListedPart {
-            checksum_crc32: Some(crc32_text(part.crc32)),
-            e_tag: Some(ETag::Strong(hex::encode(part.md5))),
-            last_modified: Some(OffsetDateTime::from(part.modified).into()),
-            part_number: Some(part.number),
-            size: Some(signed(part.size)),
-            ..ListedPart::default()
-        })
-        .collect();
-    Ok(ListPartsOutput {
-        bucket: Some(BUCKET.to_owned()),
-        checksum_type: upload.algorithm.is_some().then(|| checksum_type(&upload)),
-        checksum_algorithm: upload.algorithm.map(ChecksumAlgorithm::from),
-        is_truncated: Some(truncated),
-        key: Some(input.key),
-        max_parts: Some(count(limit)),
-        next_part_number_marker: parts.last().and_then(|part| part.part_number),
-        part_number_marker: Some(after),
-        parts: Some(parts),
-        upload_id: Some(input.upload_id),
-        ..ListPartsOutput::default()
-    })
-}
-
-/// ListMultipartUploads. A delimiter is not supported and does not group.
-pub(super) async fn list_uploads(
-    backend: &Backend,
-    input: ListMultipartUploadsInput,
-) -> Result<ListMultipartUploadsOutput, OpError> {
-    let spelling = listing::Spelling::of(input.encoding_type.as_ref())?;
-    let limit = listing::limit(input.max_uploads, "max-uploads")?;
-    let disk = Arc::clone(&backend.disk);
-    let all = blocking(move || disk.all_uploads()).await?;
-    let prefix = input.prefix.unwrap_or_default();
-    let key_marker = input.key_marker.unwrap_or_default();
-    let id_marker = input.upload_id_marker.unwrap_or_default();
-    // The marked upload may be gone by now; uploads of one key are then told again rather than missed.
-    let at_marker = all.iter().position(|upload| upload.key == key_marker && upload.id == id_marker);
-    let is_after = |at: usize, upload: &Upload| match at_marker {
-        Some(marker) => at > marker,
-        None if id_marker.is_empty() => upload.key > key_marker || key_marker.is_empty(),
-        None => upload.key >= key_marker,
-    };
-    let rest: Vec<&Upload> = all
-        .iter()
-        .enumerate()
-        .filter(|(at, upload)| upload.key.starts_with(&prefix) && is_after(*at, upload))
-        .map(|(_, upload)| upload)
-        .collect();
-    let page = &rest[..rest.len().min(limit)];
-    let truncated = rest.len() > page.len();
-    let last = page.last().filter(|_| truncated);
-    Ok(ListMultipartUploadsOutput {
-        bucket: Some(BUCKET.to_owned()),
-        is_truncated: Some(truncated),
-        max_uploads: Some(count(limit)),
-        next_key_marker: last.map(|upload| spelling.text(&upload.key)),
-        next_upload_id_marker: last.map(|upload| upload.id.clone()),
-        uploads: Some(page.iter().map(|upload| listed(upload, spelling)).collect()),
-        prefix: Some(spelling.text(&prefix)),
-        key_marker: Some(spelling.text(&key_marker)),
-        upload_id_marker: Some(id_marker),
-        encoding_type: input.encoding_type,
-        ..ListMultipartUploadsOutput::default()
-    })
-}
-
-fn listed(upload: &Upload, spelling: listing::Spelling) -> MultipartUpload {
-    let begun = OffsetDateTime::from_unix_timestamp(upload.begun).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    MultipartUpload {
-        checksum_algorithm: upload.algorithm.clone().map(ChecksumAlgorithm::from),
-        checksum_type: upload.algorithm.is_some().then(|| checksum_type(upload)),
-        initiated: Some(begun.into()),
-        key: Some(spelling.text(&upload.key)),
-        upload_id: Some(upload.id.clone()),
-        ..MultipartUpload::default()
-    }
 }

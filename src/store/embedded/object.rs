@@ -5,7 +5,9 @@ use std::ops::Range as Span;
 use std::path::Path;
 use std::sync::Arc;
 
-use s3s::dto::{ChecksumType, ETagCondition, GetObjectInput, HeadObjectInput, PartNumber, Range, Timestamp};
+use s3s::dto::{
+    ChecksumType, ETagCondition, GetObjectInput, HeadObjectInput, PartNumber, Range, Timestamp,
+};
 use time::OffsetDateTime;
 
 use super::blocking;
@@ -13,6 +15,9 @@ use super::disk::Disk;
 use super::error::OpError;
 use super::incoming::crc32_text;
 use super::record::{Record, Stamp};
+
+/// How often an object is opened anew because it was replaced that moment.
+const TRIES: u32 = 100;
 
 /// An object that was opened for reading.
 #[derive(Debug)]
@@ -31,32 +36,57 @@ pub(super) async fn open(disk: &Arc<Disk>, key: &str) -> Result<Opened, OpError>
 
 /// As [`open`], on a blocking thread.
 pub(super) fn open_blocking(disk: &Disk, key: &str) -> Result<Opened, OpError> {
-    let (file, stamp) = disk.open(key)?;
-    let record = disk.sidecars.load(key, &stamp);
-    let etag = record.as_ref().map_or_else(|| stamp.etag(), Record::etag);
-    Ok(Opened { file, stamp, record, etag })
+    let mut tries = 0;
+    loop {
+        let (file, stamp) = disk.open(key)?;
+        let record = disk.sidecars.load(key, &stamp);
+        // A writer that came between put the record away with the file that was opened.
+        let outdated = record.is_none() && disk.find(key)?.is_none_or(|found| found.stamp != stamp);
+        tries += 1;
+        if outdated && tries < TRIES {
+            continue;
+        }
+        let etag = record.as_ref().map_or_else(|| stamp.etag(), Record::etag);
+        return Ok(Opened {
+            file,
+            stamp,
+            record,
+            etag,
+        });
+    }
 }
 
 impl Opened {
     /// The type that was recorded, else the one that the extension tells.
     pub(super) fn content_type(&self, key: &str) -> String {
-        let recorded = self.record.as_ref().and_then(|record| record.headers.content_type.clone());
+        let recorded = self
+            .record
+            .as_ref()
+            .and_then(|record| record.headers.content_type.clone());
         recorded.unwrap_or_else(|| type_by_extension(key).to_owned())
     }
 
     /// The CRC-32 and its type as S3 spells them, where it is known.
     pub(super) fn checksum(&self) -> Option<(String, ChecksumType)> {
         let record = self.record.as_ref()?;
-        Some(checksum_text(record.crc32?, record.composite.then_some(record.parts.len())))
+        Some(checksum_text(
+            record.crc32?,
+            record.composite.then_some(record.parts.len()),
+        ))
     }
 
     /// The bytes that a request asks for: `None` is the whole object.
     pub(super) fn span(&self, wanted: &Wanted) -> Result<Option<Span<u64>>, OpError> {
         let size = self.stamp.size;
         if let Some(range) = &wanted.range {
-            return range.check(size).map(Some).map_err(|_| OpError::RangeNotSatisfiable { size });
+            return range
+                .check(size)
+                .map(Some)
+                .map_err(|_| OpError::RangeNotSatisfiable { size });
         }
-        let Some(number) = wanted.part_number else { return Ok(None) };
+        let Some(number) = wanted.part_number else {
+            return Ok(None);
+        };
         let parts = self.record.as_ref().map_or(&[][..], |record| &record.parts);
         let mut start = 0;
         for part in parts {
@@ -65,17 +95,25 @@ impl Opened {
             }
             start += part.size;
         }
-        if parts.is_empty() && number == 1 { Ok(None) } else { Err(OpError::RangeNotSatisfiable { size }) }
+        if parts.is_empty() && number == 1 {
+            Ok(None)
+        } else {
+            Err(OpError::RangeNotSatisfiable { size })
+        }
     }
 }
 
 /// S3's spelling of a checksum: that of `parts` parts has their number behind it.
 pub(super) fn checksum_text(crc32: u32, parts: Option<usize>) -> (String, ChecksumType) {
     match parts {
-        Some(parts) => {
-            (format!("{}-{parts}", crc32_text(crc32)), ChecksumType::from_static(ChecksumType::COMPOSITE))
-        }
-        None => (crc32_text(crc32), ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
+        Some(parts) => (
+            format!("{}-{parts}", crc32_text(crc32)),
+            ChecksumType::from_static(ChecksumType::COMPOSITE),
+        ),
+        None => (
+            crc32_text(crc32),
+            ChecksumType::from_static(ChecksumType::FULL_OBJECT),
+        ),
     }
 }
 
@@ -146,12 +184,20 @@ pub(super) enum Verdict {
 impl Conditions {
     /// Evaluates the conditions in the order of RFC 9110, section 13.2.2.
     pub(super) fn check(&self, etag: &str, modified: OffsetDateTime) -> Result<Verdict, OpError> {
-        let holds = |condition: &ETagCondition| condition.as_etag().is_none_or(|wanted| wanted.value() == etag);
+        let holds = |condition: &ETagCondition| {
+            condition
+                .as_etag()
+                .is_none_or(|wanted| wanted.value() == etag)
+        };
         let later_than = |time: &Timestamp| modified > OffsetDateTime::from(time.clone());
         match (&self.if_match, &self.if_unmodified_since) {
-            (Some(wanted), _) if !holds(wanted) => return Err(OpError::PreconditionFailed { header: "If-Match" }),
+            (Some(wanted), _) if !holds(wanted) => {
+                return Err(OpError::PreconditionFailed { header: "If-Match" });
+            }
             (None, Some(time)) if later_than(time) => {
-                return Err(OpError::PreconditionFailed { header: "If-Unmodified-Since" });
+                return Err(OpError::PreconditionFailed {
+                    header: "If-Unmodified-Since",
+                });
             }
             _ => {}
         }
@@ -160,21 +206,30 @@ impl Conditions {
             (None, Some(time)) => !later_than(time),
             (None, None) => false,
         };
-        Ok(if unmodified { Verdict::NotModified } else { Verdict::Proceed })
+        Ok(if unmodified {
+            Verdict::NotModified
+        } else {
+            Verdict::Proceed
+        })
     }
 
     /// The same for the source of a copy, where nothing is "not modified".
     pub(super) fn check_source(&self, opened: &Opened) -> Result<(), OpError> {
         match self.check(&opened.etag, opened.stamp.modified())? {
             Verdict::Proceed => Ok(()),
-            Verdict::NotModified => Err(OpError::PreconditionFailed { header: "x-amz-copy-source-if-…" }),
+            Verdict::NotModified => Err(OpError::PreconditionFailed {
+                header: "x-amz-copy-source-if-…",
+            }),
         }
     }
 }
 
 /// The media type of a file by its extension.
 fn type_by_extension(key: &str) -> &'static str {
-    let extension = Path::new(key).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let extension = Path::new(key)
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default();
     match extension.to_ascii_lowercase().as_str() {
         "pdf" => "application/pdf",
         "zip" => "application/zip",

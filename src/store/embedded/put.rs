@@ -6,19 +6,23 @@ use std::sync::Arc;
 use s3s::S3Request;
 use s3s::dto::*;
 
-use super::disk::Condition;
 use super::error::OpError;
 use super::get::{check_version, signed};
 use super::incoming::{self, Claims, Received, crc32_text};
 use super::object::{self, Conditions};
+use super::publish::Condition;
 use super::record::{Headers, Record, Stamp};
-use super::{BUCKET, Backend, blocking};
+use super::{BUCKET, Backend, blocking, xml_text};
 
 /// A record for an object that was written in one go. Its stamp is set when the file is in place.
 fn record_of(key: String, received: &Received, headers: Headers) -> Record {
     Record {
         key,
-        stamp: Stamp { size: received.size, modified_ns: 0, inode: 0 },
+        stamp: Stamp {
+            size: received.size,
+            modified_ns: 0,
+            inode: 0,
+        },
         etag: Some(hex::encode(received.md5)),
         crc32: Some(received.crc32),
         composite: false,
@@ -34,7 +38,10 @@ pub(super) async fn put_object(
 ) -> Result<PutObjectOutput, OpError> {
     let claims = Claims::of(&request.headers, request.trailing_headers)?;
     let input = request.input;
-    let condition = Condition { if_match: input.if_match, if_none_match: input.if_none_match };
+    let condition = Condition {
+        if_match: input.if_match,
+        if_none_match: input.if_none_match,
+    };
     let headers = Headers {
         content_type: input.content_type,
         cache_control: input.cache_control,
@@ -61,7 +68,11 @@ pub(super) async fn put_object(
 /// The key that a copy reads from.
 pub(super) fn source_key(source: &CopySource) -> Result<String, OpError> {
     match source {
-        CopySource::Bucket { bucket, key, version_id } => {
+        CopySource::Bucket {
+            bucket,
+            key,
+            version_id,
+        } => {
             if &**bucket != BUCKET {
                 return Err(OpError::NoSuchBucket);
             }
@@ -69,13 +80,18 @@ pub(super) fn source_key(source: &CopySource) -> Result<String, OpError> {
             Ok(key.to_string())
         }
         CopySource::AccessPoint { .. } | CopySource::Outpost { .. } => {
-            Err(OpError::InvalidArgument { name: "x-amz-copy-source" })
+            Err(OpError::InvalidArgument {
+                name: "x-amz-copy-source",
+            })
         }
     }
 }
 
 /// CopyObject.
-pub(super) async fn copy_object(backend: &Backend, input: CopyObjectInput) -> Result<CopyObjectOutput, OpError> {
+pub(super) async fn copy_object(
+    backend: &Backend,
+    input: CopyObjectInput,
+) -> Result<CopyObjectOutput, OpError> {
     let from = source_key(&input.copy_source)?;
     let conditions = Conditions {
         if_match: input.copy_source_if_match,
@@ -98,10 +114,19 @@ pub(super) async fn copy_object(backend: &Backend, input: CopyObjectInput) -> Re
     let (temp, record) = blocking(move || {
         let mut source = object::open_blocking(&disk, &from)?;
         conditions.check_source(&source)?;
-        let received = incoming::copy((&mut source.file).take(source.stamp.size), disk.temp_for(&key)?)?;
+        let received = incoming::copy(
+            (&mut source.file).take(source.stamp.size),
+            disk.temp_for(&key)?,
+        )?;
         check_unchanged(&source)?;
         let content_type = Some(source.content_type(&from));
-        let kept = || Headers { content_type, ..source.record.map(|record| record.headers).unwrap_or_default() };
+        let kept = || Headers {
+            content_type,
+            ..source
+                .record
+                .map(|record| record.headers)
+                .unwrap_or_default()
+        };
         let record = record_of(key, &received, replaced.unwrap_or_else(kept));
         Ok((received.temp, record))
     })
@@ -122,14 +147,27 @@ pub(super) async fn copy_object(backend: &Backend, input: CopyObjectInput) -> Re
 
 /// Refuses a copy whose source was written in place meanwhile. Blocks.
 pub(super) fn check_unchanged(source: &object::Opened) -> Result<(), OpError> {
-    let now = source.file.metadata().map_err(OpError::io("look at the source"))?;
-    if Stamp::of(&now) == source.stamp { Ok(()) } else { Err(OpError::ChangedWhileRead) }
+    let now = source
+        .file
+        .metadata()
+        .map_err(OpError::io("look at the source"))?;
+    if Stamp::of(&now) == source.stamp {
+        Ok(())
+    } else {
+        Err(OpError::ChangedWhileRead)
+    }
 }
 
 /// DeleteObject.
-pub(super) async fn delete_object(backend: &Backend, input: DeleteObjectInput) -> Result<DeleteObjectOutput, OpError> {
+pub(super) async fn delete_object(
+    backend: &Backend,
+    input: DeleteObjectInput,
+) -> Result<DeleteObjectOutput, OpError> {
     check_version(input.version_id.as_deref())?;
-    let condition = Condition { if_match: input.if_match, if_none_match: None };
+    let condition = Condition {
+        if_match: input.if_match,
+        if_none_match: None,
+    };
     backend.delete(input.key, condition).await?;
     Ok(DeleteObjectOutput::default())
 }
@@ -139,20 +177,32 @@ pub(super) async fn delete_objects(backend: &Backend, input: Delete) -> DeleteOb
     let quiet = input.quiet.unwrap_or(false);
     let mut deleted = Vec::new();
     let mut errors = Vec::new();
-    for ObjectIdentifier { key, version_id, e_tag, .. } in input.objects {
-        let condition = Condition { if_match: e_tag.map(ETagCondition::ETag), if_none_match: None };
+    for ObjectIdentifier {
+        key,
+        version_id,
+        e_tag,
+        ..
+    } in input.objects
+    {
+        let condition = Condition {
+            if_match: e_tag.map(ETagCondition::ETag),
+            if_none_match: None,
+        };
         let outcome = match check_version(version_id.as_deref()) {
             Ok(()) => backend.delete(key.clone(), condition).await,
             Err(error) => Err(error),
         };
         match outcome {
             Ok(()) if quiet => {}
-            Ok(()) => deleted.push(DeletedObject { key: Some(key), ..DeletedObject::default() }),
+            Ok(()) => deleted.push(DeletedObject {
+                key: xml_text(key),
+                ..DeletedObject::default()
+            }),
             Err(error) => {
                 let error = s3s::S3Error::from(error);
                 errors.push(Error {
                     code: Some(error.code().as_str().to_owned()),
-                    key: Some(key),
+                    key: xml_text(key),
                     message: error.message().map(str::to_owned),
                     version_id: None,
                 });

@@ -72,9 +72,15 @@ impl Source {
     }
 
     fn learn(&mut self) {
-        let Some(learner) = self.learner.take() else { return };
-        let modified = UNIX_EPOCH + Duration::from_nanos(self.stamp.modified_ns.try_into().unwrap_or_default());
-        if !SystemTime::now().duration_since(modified).is_ok_and(|age| age > SETTLED) {
+        let Some(learner) = self.learner.take() else {
+            return;
+        };
+        let modified = UNIX_EPOCH
+            + Duration::from_nanos(self.stamp.modified_ns.try_into().unwrap_or_default());
+        if !SystemTime::now()
+            .duration_since(modified)
+            .is_ok_and(|age| age > SETTLED)
+        {
             return;
         }
         let record = Record {
@@ -106,17 +112,35 @@ impl FileBody {
 
     /// The whole file, whose CRC-32 is then recorded under `key`.
     pub(super) fn learning(file: File, stamp: Stamp, disk: Arc<Disk>, key: String) -> FileBody {
-        let learner = Learner { disk, key, crc32: crc32fast::Hasher::new() };
+        let learner = Learner {
+            disk,
+            key,
+            crc32: crc32fast::Hasher::new(),
+        };
         FileBody::start(file, stamp, 0..stamp.size, Some(learner))
     }
 
-    fn start(mut file: File, stamp: Stamp, range: Range<u64>, learner: Option<Learner>) -> FileBody {
+    fn start(
+        mut file: File,
+        stamp: Stamp,
+        range: Range<u64>,
+        learner: Option<Learner>,
+    ) -> FileBody {
         let left = range.end - range.start;
         let reading = spawn_blocking(move || {
             file.seek(SeekFrom::Start(range.start))?;
-            Source { file, stamp, left, learner }.read()
+            Source {
+                file,
+                stamp,
+                left,
+                learner,
+            }
+            .read()
         });
-        FileBody { left, reading: Some(reading) }
+        FileBody {
+            left,
+            reading: Some(reading),
+        }
     }
 }
 
@@ -124,7 +148,9 @@ impl Stream for FileBody {
     type Item = Result<Bytes, StdError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
+        let Some(reading) = &mut self.reading else {
+            return Poll::Ready(None);
+        };
         let done = ready!(Pin::new(reading).poll(cx));
         self.reading = None;
         match done {
@@ -133,7 +159,11 @@ impl Stream for FileBody {
                     self.reading = Some(spawn_blocking(move || source.read()));
                 }
                 self.left -= chunk.len() as u64;
-                if chunk.is_empty() { Poll::Ready(None) } else { Poll::Ready(Some(Ok(chunk))) }
+                if chunk.is_empty() {
+                    Poll::Ready(None)
+                } else {
+                    Poll::Ready(Some(Ok(chunk)))
+                }
             }
             Ok(Err(error)) => Poll::Ready(Some(Err(error.into()))),
             Err(error) => Poll::Ready(Some(Err(error.into()))),

@@ -32,8 +32,15 @@ pub(super) struct Stamp {
 
 impl Stamp {
     pub(super) fn of(meta: &Metadata) -> Stamp {
-        let modified_ns = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
-        Stamp { size: meta.len(), modified_ns, inode: meta.ino() }
+        let modified_ns = meta
+            .mtime()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(meta.mtime_nsec());
+        Stamp {
+            size: meta.len(),
+            modified_ns,
+            inode: meta.ino(),
+        }
     }
 
     /// The ETag of a file that was not written through S3. Forty digits: clients take 32 for an MD5.
@@ -130,7 +137,11 @@ pub(super) struct Sidecars {
 impl Sidecars {
     /// `temp` must be on the same file system as `root`.
     pub(super) fn new(root: PathBuf, temp: PathBuf) -> Sidecars {
-        Sidecars { root, temp, briefs: Mutex::default() }
+        Sidecars {
+            root,
+            temp,
+            briefs: Mutex::default(),
+        }
     }
 
     /// The record of this key in this state, if there is one.

@@ -8,13 +8,17 @@ use s3s::dto::*;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::error::OpError;
-use super::{BUCKET, Backend, get, listing, multipart, put};
+use super::{BUCKET, Backend, get, listing, multipart, multipart_lists, put};
 
 /// The adapter between the framework and the store.
 pub(super) struct Service(pub(super) Arc<Backend>);
 
 fn check(bucket: &str) -> Result<(), OpError> {
-    if bucket == BUCKET { Ok(()) } else { Err(OpError::NoSuchBucket) }
+    if bucket == BUCKET {
+        Ok(())
+    } else {
+        Err(OpError::NoSuchBucket)
+    }
 }
 
 /// Answers a call by the function that owns it.
@@ -27,20 +31,38 @@ macro_rules! answer {
 
 #[async_trait::async_trait]
 impl S3 for Service {
-    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
-        let bucket = Bucket { name: Some(BUCKET.to_owned()), ..Bucket::default() };
-        Ok(S3Response::new(ListBucketsOutput { buckets: Some(vec![bucket]), ..ListBucketsOutput::default() }))
+    async fn list_buckets(
+        &self,
+        _: S3Request<ListBucketsInput>,
+    ) -> S3Result<S3Response<ListBucketsOutput>> {
+        let bucket = Bucket {
+            name: Some(BUCKET.to_owned()),
+            ..Bucket::default()
+        };
+        Ok(S3Response::new(ListBucketsOutput {
+            buckets: Some(vec![bucket]),
+            ..ListBucketsOutput::default()
+        }))
     }
 
-    async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
+    async fn create_bucket(
+        &self,
+        request: S3Request<CreateBucketInput>,
+    ) -> S3Result<S3Response<CreateBucketOutput>> {
         let code = match request.input.bucket.as_str() {
             BUCKET => S3ErrorCode::BucketAlreadyOwnedByYou,
             _ => S3ErrorCode::AccessDenied,
         };
-        Err(S3Error::with_message(code, "this store has exactly one bucket"))
+        Err(S3Error::with_message(
+            code,
+            "this store has exactly one bucket",
+        ))
     }
 
-    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+    async fn head_bucket(
+        &self,
+        request: S3Request<HeadBucketInput>,
+    ) -> S3Result<S3Response<HeadBucketOutput>> {
         check(&request.input.bucket)?;
         Ok(S3Response::new(HeadBucketOutput::default()))
     }
@@ -68,16 +90,25 @@ impl S3 for Service {
         answer!(self, request, listing::list_v2)
     }
 
-    async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
+    async fn list_objects(
+        &self,
+        request: S3Request<ListObjectsInput>,
+    ) -> S3Result<S3Response<ListObjectsOutput>> {
         answer!(self, request, listing::list_v1)
     }
 
-    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+    async fn get_object(
+        &self,
+        request: S3Request<GetObjectInput>,
+    ) -> S3Result<S3Response<GetObjectOutput>> {
         check(&request.input.bucket)?;
         get::get_object(&self.0, request.input).await
     }
 
-    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+    async fn head_object(
+        &self,
+        request: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
         check(&request.input.bucket)?;
         get::head_object(&self.0, request.input).await
     }
@@ -89,16 +120,25 @@ impl S3 for Service {
         answer!(self, request, get::attributes)
     }
 
-    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+    async fn put_object(
+        &self,
+        request: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
         check(&request.input.bucket)?;
         Ok(S3Response::new(put::put_object(&self.0, request).await?))
     }
 
-    async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+    async fn copy_object(
+        &self,
+        request: S3Request<CopyObjectInput>,
+    ) -> S3Result<S3Response<CopyObjectOutput>> {
         answer!(self, request, put::copy_object)
     }
 
-    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
         answer!(self, request, put::delete_object)
     }
 
@@ -107,7 +147,9 @@ impl S3 for Service {
         request: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
         check(&request.input.bucket)?;
-        Ok(S3Response::new(put::delete_objects(&self.0, request.input.delete).await))
+        Ok(S3Response::new(
+            put::delete_objects(&self.0, request.input.delete).await,
+        ))
     }
 
     async fn create_multipart_upload(
@@ -117,9 +159,14 @@ impl S3 for Service {
         answer!(self, request, multipart::create)
     }
 
-    async fn upload_part(&self, request: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
+    async fn upload_part(
+        &self,
+        request: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
         check(&request.input.bucket)?;
-        Ok(S3Response::new(multipart::upload_part(&self.0, request).await?))
+        Ok(S3Response::new(
+            multipart::upload_part(&self.0, request).await?,
+        ))
     }
 
     async fn upload_part_copy(
@@ -143,14 +190,17 @@ impl S3 for Service {
         answer!(self, request, multipart::abort)
     }
 
-    async fn list_parts(&self, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
-        answer!(self, request, multipart::list_parts)
+    async fn list_parts(
+        &self,
+        request: S3Request<ListPartsInput>,
+    ) -> S3Result<S3Response<ListPartsOutput>> {
+        answer!(self, request, multipart_lists::list_parts)
     }
 
     async fn list_multipart_uploads(
         &self,
         request: S3Request<ListMultipartUploadsInput>,
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
-        answer!(self, request, multipart::list_uploads)
+        answer!(self, request, multipart_lists::list_uploads)
     }
 }

@@ -74,7 +74,9 @@ impl Disk {
         // The id becomes a path: nothing but what was given out may.
         let known = id.len() == 32 && Uuid::try_parse(id).is_ok();
         let upload = if known { self.read_upload(id)? } else { None };
-        upload.filter(|upload| upload.key == key).ok_or(OpError::NoSuchUpload)
+        upload
+            .filter(|upload| upload.key == key)
+            .ok_or(OpError::NoSuchUpload)
     }
 
     fn read_upload(&self, id: &str) -> Result<Option<Upload>, OpError> {
@@ -83,9 +85,12 @@ impl Disk {
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(OpError::io("read the upload")(error)),
         };
-        let upload: Upload =
-            serde_json::from_slice(&bytes).map_err(|error| OpError::io("read the upload")(error.into()))?;
-        Ok(Some(Upload { id: id.to_owned(), ..upload }))
+        let upload: Upload = serde_json::from_slice(&bytes)
+            .map_err(|error| OpError::io("read the upload")(error.into()))?;
+        Ok(Some(Upload {
+            id: id.to_owned(),
+            ..upload
+        }))
     }
 
     /// All uploads, in the order of their keys and then of their beginning.
@@ -99,7 +104,9 @@ impl Disk {
                 uploads.push(upload);
             }
         }
-        uploads.sort_by(|one, other| (&one.key, one.begun, &one.id).cmp(&(&other.key, other.begun, &other.id)));
+        uploads.sort_by(|one, other| {
+            (&one.key, one.begun, &one.id).cmp(&(&other.key, other.begun, &other.id))
+        });
         Ok(uploads)
     }
 
@@ -109,10 +116,19 @@ impl Disk {
     }
 
     /// Puts a part in its place, and an older one of that number away.
-    pub(super) fn keep_part(&self, upload: &Upload, number: i32, received: Received) -> Result<(), OpError> {
+    pub(super) fn keep_part(
+        &self,
+        upload: &Upload,
+        number: i32,
+        received: Received,
+    ) -> Result<(), OpError> {
         let _lock = self.lock(&upload.id)?;
         let folder = self.uploads.join(&upload.id);
-        let name = format!("{number:05}-{}-{:08x}", hex::encode(received.md5), received.crc32);
+        let name = format!(
+            "{number:05}-{}-{:08x}",
+            hex::encode(received.md5),
+            received.crc32
+        );
         match received.temp.persist(folder.join(&name)) {
             Ok(_) => {}
             Err(failed) if is_absent(&failed.error) => return Err(OpError::NoSuchUpload),
@@ -136,21 +152,34 @@ impl Disk {
         let mut parts = Vec::new();
         for entry in entries {
             let entry = entry.map_err(OpError::io("list the parts"))?;
-            let Some((number, md5, crc32)) = entry.file_name().to_str().and_then(read_name) else { continue };
+            let Some((number, md5, crc32)) = entry.file_name().to_str().and_then(read_name) else {
+                continue;
+            };
             let meta = match entry.metadata() {
                 Ok(meta) => meta,
                 Err(error) if is_absent(&error) => continue,
                 Err(error) => return Err(OpError::io("list the parts")(error)),
             };
             let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            parts.push(Part { number, size: meta.len(), md5, crc32, modified, path: entry.path() });
+            parts.push(Part {
+                number,
+                size: meta.len(),
+                md5,
+                crc32,
+                modified,
+                path: entry.path(),
+            });
         }
         parts.sort_by_key(|part| (part.number, part.modified));
         Ok(parts)
     }
 
     /// Joins the named parts in one file, ready to become the object.
-    pub(super) fn join_parts(&self, upload: &Upload, named: &[Named]) -> Result<(NamedTempFile, Record), OpError> {
+    pub(super) fn join_parts(
+        &self,
+        upload: &Upload,
+        named: &[Named],
+    ) -> Result<(NamedTempFile, Record), OpError> {
         let kept = self.parts(upload)?;
         let chosen = choose(&kept, named)?;
         let mut temp = self.temp_for(&upload.key)?;
@@ -165,24 +194,42 @@ impl Disk {
             };
             match join(&mut temp) {
                 Ok(copied) if copied == part.size => size += copied,
-                Ok(_) => return Err(OpError::InvalidPart { number: part.number }),
+                Ok(_) => {
+                    return Err(OpError::InvalidPart {
+                        number: part.number,
+                    });
+                }
                 Err(error) if is_absent(&error) => return Err(OpError::NoSuchUpload),
                 Err(error) => return Err(OpError::io("join the parts")(error)),
             }
             etag.update(part.md5);
-            whole.combine(&crc32fast::Hasher::new_with_initial_len(part.crc32, part.size));
+            whole.combine(&crc32fast::Hasher::new_with_initial_len(
+                part.crc32, part.size,
+            ));
             of_parts.update(&part.crc32.to_be_bytes());
         }
-        let crc32 = if upload.composite { of_parts.finalize() } else { whole.finalize() };
+        let crc32 = if upload.composite {
+            of_parts.finalize()
+        } else {
+            whole.finalize()
+        };
         let record = Record {
             key: upload.key.clone(),
-            stamp: Stamp { size, modified_ns: 0, inode: 0 },
+            stamp: Stamp {
+                size,
+                modified_ns: 0,
+                inode: 0,
+            },
             etag: Some(format!("{}-{}", hex::encode(etag.finalize()), chosen.len())),
             crc32: Some(crc32),
             composite: upload.composite,
             parts: chosen
                 .iter()
-                .map(|part| PartRecord { number: part.number, size: part.size, crc32: part.crc32 })
+                .map(|part| PartRecord {
+                    number: part.number,
+                    size: part.size,
+                    crc32: part.crc32,
+                })
                 .collect(),
             headers: upload.headers.clone(),
         };
@@ -204,7 +251,10 @@ fn choose<'a>(kept: &'a [Part], named: &[Named]) -> Result<Vec<&'a Part>, OpErro
     if named.is_empty() {
         return Err(OpError::NoParts);
     }
-    if named.windows(2).any(|pair| pair[0].number >= pair[1].number) {
+    if named
+        .windows(2)
+        .any(|pair| pair[0].number >= pair[1].number)
+    {
         return Err(OpError::InvalidPartOrder);
     }
     let mut chosen: Vec<&Part> = Vec::with_capacity(named.len());
@@ -215,9 +265,14 @@ fn choose<'a>(kept: &'a [Part], named: &[Named]) -> Result<Vec<&'a Part>, OpErro
                 && hex::encode(part.md5) == name.etag
                 && name.crc32.as_ref().is_none_or(|claim| *claim == crc32)
         };
-        let part = kept.iter().find(fits).ok_or(OpError::InvalidPart { number: name.number })?;
+        let part = kept.iter().find(fits).ok_or(OpError::InvalidPart {
+            number: name.number,
+        })?;
         if part.size < MIN_PART && at + 1 < named.len() {
-            return Err(OpError::PartTooSmall { number: part.number, size: part.size });
+            return Err(OpError::PartTooSmall {
+                number: part.number,
+                size: part.size,
+            });
         }
         chosen.push(part);
     }

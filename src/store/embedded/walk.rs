@@ -7,9 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
 
-use super::disk::{Disk, is_absent};
+use super::disk::{Disk, is_absent, remove_abandoned};
 use super::error::OpError;
 use super::keys::{self, TEMP_PREFIX};
 use super::record::Stamp;
@@ -21,13 +20,12 @@ const MAX_LINKS: usize = 2;
 /// S3's limit for a key, in bytes.
 const MAX_KEY: usize = 1024;
 
-/// After this long an unfinished file in the served folder belongs to no upload any more.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
-
 /// The objects whose keys start with `prefix`, in the order of their keys' bytes. Blocks.
 pub(super) fn walk(disk: &Disk, prefix: &str) -> Result<Vec<(Box<str>, Stamp)>, OpError> {
     let mut rows = Vec::new();
-    let (base, filter) = prefix.rsplit_once('/').map_or(("", prefix), |(base, filter)| (base, filter));
+    let (base, filter) = prefix
+        .rsplit_once('/')
+        .map_or(("", prefix), |(base, filter)| (base, filter));
     let start = if prefix.contains('/') {
         // A prefix such as `a//b` or `../a` is no path: only escaped objects can have it.
         keys::folder_path(base).map(|base| (disk.dir.join(base), format!("{}/", base.display())))
@@ -69,13 +67,22 @@ fn walk_folder(
         Err(error) => return Err(unlistable(&base)(error)),
     };
     let top = base.len();
-    let mut pending = vec![Folder { path, base, links: Arc::default() }];
+    let mut pending = vec![Folder {
+        path,
+        base,
+        links: Arc::default(),
+    }];
     while let Some(folder) = pending.pop() {
         let entries = match fs::read_dir(&folder.path) {
             Ok(entries) => entries,
             Err(error) if is_absent(&error) => continue,
             // The one folder that every ext4 file system has and nobody may read.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && folder.base == "lost+found/" => continue,
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied
+                    && folder.base == "lost+found/" =>
+            {
+                continue;
+            }
             Err(error) => return Err(unlistable(&folder.base)(error)),
         };
         for entry in entries {
@@ -107,7 +114,12 @@ enum Visited {
     Folder(Folder),
 }
 
-fn visit(disk: &Disk, folder: &Folder, entry: &DirEntry, name: &str) -> io::Result<Option<Visited>> {
+fn visit(
+    disk: &Disk,
+    folder: &Folder,
+    entry: &DirEntry,
+    name: &str,
+) -> io::Result<Option<Visited>> {
     if name.starts_with(TEMP_PREFIX) {
         remove_abandoned(entry);
         return Ok(None);
@@ -126,8 +138,8 @@ fn visit(disk: &Disk, folder: &Folder, entry: &DirEntry, name: &str) -> io::Resu
         if meta.is_file() {
             return Ok(object(entry, key, Stamp::of(&meta)));
         }
-        let goes_round =
-            folder.path.starts_with(&target) || folder.links.iter().any(|place| place.starts_with(&target));
+        let goes_round = folder.path.starts_with(&target)
+            || folder.links.iter().any(|place| place.starts_with(&target));
         if !meta.is_dir() || goes_round || folder.links.len() >= MAX_LINKS {
             return Ok(None);
         }
@@ -154,17 +166,6 @@ fn object(entry: &DirEntry, key: String, stamp: Stamp) -> Option<Visited> {
     (!keys::is_own(&key)).then(|| Visited::Object(key.into(), stamp))
 }
 
-fn remove_abandoned(entry: &DirEntry) {
-    let age = |entry: &DirEntry| -> io::Result<Duration> {
-        let modified = entry.metadata()?.modified()?;
-        Ok(SystemTime::now().duration_since(modified).unwrap_or_default())
-    };
-    if age(entry).is_ok_and(|age| age > ABANDONED) {
-        // In a read-only folder it stays, unlisted.
-        let _ = fs::remove_file(entry.path());
-    }
-}
-
 fn warn_once(path: &Path, why: &str) {
     static WARNED: AtomicBool = AtomicBool::new(false);
     if !WARNED.swap(true, Ordering::Relaxed) {
@@ -172,8 +173,15 @@ fn warn_once(path: &Path, why: &str) {
     }
 }
 
-fn walk_escaped(objects: &Path, prefix: &str, rows: &mut Vec<(Box<str>, Stamp)>) -> Result<(), OpError> {
-    let failed = |source| OpError::Io { doing: "list the escaped objects", source };
+fn walk_escaped(
+    objects: &Path,
+    prefix: &str,
+    rows: &mut Vec<(Box<str>, Stamp)>,
+) -> Result<(), OpError> {
+    let failed = |source| OpError::Io {
+        doing: "list the escaped objects",
+        source,
+    };
     let mut pending = vec![(objects.to_owned(), String::new())];
     while let Some((folder, text)) = pending.pop() {
         let entries = match fs::read_dir(&folder) {
@@ -184,13 +192,17 @@ fn walk_escaped(objects: &Path, prefix: &str, rows: &mut Vec<(Box<str>, Stamp)>)
         for entry in entries {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
-            let Some((part, end)) = name.to_str().and_then(keys::unescape_name) else { continue };
+            let Some((part, end)) = name.to_str().and_then(keys::unescape_name) else {
+                continue;
+            };
             let text = format!("{text}{part}");
             if !end {
                 pending.push((entry.path(), text));
                 continue;
             }
-            let Some(key) = keys::unescape(&text).filter(|key| key.starts_with(prefix)) else { continue };
+            let Some(key) = keys::unescape(&text).filter(|key| key.starts_with(prefix)) else {
+                continue;
+            };
             match entry.metadata() {
                 Ok(meta) if meta.is_file() => rows.push((key.into(), Stamp::of(&meta))),
                 Ok(_) => {}

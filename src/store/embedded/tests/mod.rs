@@ -1,11 +1,14 @@
 //! The embedded store as the SDK sees it, in process; and as curl does, over a socket.
 
+mod borders;
 mod concurrency;
+mod conditions;
 mod copies;
 mod folder;
 mod hostile_keys;
 mod listing;
 mod multipart;
+mod multipart_more;
 mod objects;
 mod signatures;
 
@@ -37,7 +40,12 @@ impl Fixture {
         let state = TempDir::new().unwrap();
         let store = EmbeddedStore::open(dir.path(), state.path()).unwrap();
         let s3 = client(&store, store.secret_key());
-        Fixture { dir, state, store, s3 }
+        Fixture {
+            dir,
+            state,
+            store,
+            s3,
+        }
     }
 
     /// The same folders, opened once more as another process would.
@@ -56,8 +64,17 @@ impl Fixture {
 
     async fn put(&self, key: &str, content: impl Into<Vec<u8>>) -> String {
         let body = ByteStream::from(content.into());
-        let put = self.s3.put_object().bucket(BUCKET).key(key).body(body).send().await;
-        put.unwrap_or_else(|error| panic!("{key:?}: {error:?}")).e_tag.unwrap()
+        let put = self
+            .s3
+            .put_object()
+            .bucket(BUCKET)
+            .key(key)
+            .body(body)
+            .send()
+            .await;
+        put.unwrap_or_else(|error| panic!("{key:?}: {error:?}"))
+            .e_tag
+            .unwrap()
     }
 
     async fn get(&self, key: &str) -> GetObjectOutput {
@@ -76,7 +93,15 @@ impl Fixture {
     /// The CRC-32 that HEAD tells.
     async fn crc32(&self, key: &str) -> Option<String> {
         let mode = aws_sdk_s3::types::ChecksumMode::Enabled;
-        self.s3.head_object().bucket(BUCKET).key(key).checksum_mode(mode).send().await.unwrap().checksum_crc32
+        self.s3
+            .head_object()
+            .bucket(BUCKET)
+            .key(key)
+            .checksum_mode(mode)
+            .send()
+            .await
+            .unwrap()
+            .checksum_crc32
     }
 
     /// All keys below a prefix, page by page.
@@ -92,7 +117,12 @@ impl Fixture {
             for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
                 if entry.file_type().unwrap().is_dir() {
                     pending.push(entry.path());
-                } else if entry.path().to_str().unwrap().contains(&format!("/{part}/")) {
+                } else if entry
+                    .path()
+                    .to_str()
+                    .unwrap()
+                    .contains(&format!("/{part}/"))
+                {
                     files += 1;
                 }
             }
@@ -107,7 +137,13 @@ fn client(store: &EmbeddedStore, secret_key: &str) -> Client {
         .region(Region::new("eu-central-7"))
         .endpoint_url("http://127.0.0.1:1")
         .force_path_style(true)
-        .credentials_provider(Credentials::new(store.access_key(), secret_key, None, None, "test"))
+        .credentials_provider(Credentials::new(
+            store.access_key(),
+            secret_key,
+            None,
+            None,
+            "test",
+        ))
         .http_client(store.http_client())
         .build();
     Client::from_conf(config)
@@ -117,11 +153,21 @@ async fn keys(s3: &Client, prefix: &str, page: i32) -> Vec<String> {
     let mut keys = Vec::new();
     let mut token = None;
     loop {
-        let request = s3.list_objects_v2().bucket(BUCKET).prefix(prefix).max_keys(page).set_continuation_token(token);
+        let request = s3
+            .list_objects_v2()
+            .bucket(BUCKET)
+            .prefix(prefix)
+            .max_keys(page)
+            .set_continuation_token(token);
         let listed = request.send().await.unwrap();
         assert!(listed.contents().len() <= page as usize);
         assert_eq!(listed.key_count, Some(listed.contents().len() as i32));
-        keys.extend(listed.contents().iter().map(|object| object.key.clone().unwrap()));
+        keys.extend(
+            listed
+                .contents()
+                .iter()
+                .map(|object| object.key.clone().unwrap()),
+        );
         token = listed.next_continuation_token;
         assert_eq!(listed.is_truncated, Some(token.is_some()));
         if token.is_none() {
@@ -135,7 +181,9 @@ fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
     result: Result<T, SdkError<E, HttpResponse>>,
 ) -> String {
     let error = result.expect_err("the call should fail");
-    let status = error.raw_response().map(|response| response.status().as_u16());
+    let status = error
+        .raw_response()
+        .map(|response| response.status().as_u16());
     match &error {
         SdkError::ServiceError(service) => match service.err().code() {
             Some(code) => code.to_owned(),
@@ -147,7 +195,8 @@ fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
 
 fn set_age(path: &std::path::Path, seconds: u64) {
     let file = File::options().write(true).open(path).unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(seconds))
+        .unwrap();
 }
 
 fn md5_hex(bytes: &[u8]) -> String {
