@@ -5,6 +5,8 @@
 //! | module | owns |
 //! |---|---|
 //! | [`archive`] | the ZIP format: names, records, layout; no I/O |
+//! | [`cli`] | commands and their options |
+//! | [`config`] | from raw options and environment variables to a checked configuration |
 //! | [`download`] | archives as streams of frames, made while they are read |
 //! | [`disposition`] | the names under which downloads are saved |
 //! | [`http`] | the listener, routes, problems, log lines |
@@ -14,6 +16,8 @@
 //! | [`store`] | the only user of the S3 SDK, and the embedded store |
 
 pub mod archive;
+pub mod cli;
+pub mod config;
 pub mod disposition;
 pub mod download;
 pub mod http;
