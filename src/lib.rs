@@ -5,8 +5,8 @@
 //! | module | owns |
 //! |---|---|
 //! | [`archive`] | the ZIP format: names, records, layout; no I/O |
-//! | [`cli`] | commands and their options |
-//! | [`config`] | from raw options and environment variables to a checked configuration |
+//! | [`cli`] | the commands |
+//! | [`config`] | arguments and environment, checked |
 //! | [`download`] | archives as streams of frames, made while they are read |
 //! | [`disposition`] | the names under which downloads are saved |
 //! | [`http`] | the listener, routes, problems, log lines |

@@ -158,14 +158,28 @@ mod tests {
         assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
         // Every route above, read from this very file.
         let routes = include_str!("routes.rs").split(".route(\"").skip(1);
-        for path in routes.filter_map(|rest| rest.split('"').next()).filter(|path| path.len() > 1) {
-            assert!(document["paths"][path].is_object(), "{path} is not described");
+        for path in routes
+            .filter_map(|rest| rest.split('"').next())
+            .filter(|path| path.len() > 1)
+        {
+            assert!(
+                document["paths"][path].is_object(),
+                "{path} is not described"
+            );
         }
         // Every problem's type, read from the file that makes them.
         let kinds = &document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"];
-        let kinds: Vec<&str> = kinds.as_array().unwrap().iter().filter_map(|kind| kind.as_str()).collect();
+        let kinds: Vec<&str> = kinds
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|kind| kind.as_str())
+            .collect();
         for kind in kinds {
-            assert!(include_str!("problem.rs").contains(&format!("\"{kind}\"")), "{kind} is described but never made");
+            assert!(
+                include_str!("problem.rs").contains(&format!("\"{kind}\"")),
+                "{kind} is described but never made"
+            );
         }
     }
 
