@@ -109,6 +109,8 @@ impl Record {
 #[derive(Debug, Clone)]
 pub(super) struct Brief {
     pub(super) etag: Option<Box<str>>,
+    /// A checksum that came with the object, not one that was learned by reading a file dropped in: a listing must
+    /// not change because somebody read an object.
     pub(super) has_crc32: bool,
     pub(super) composite: bool,
 }
@@ -117,7 +119,7 @@ impl From<&Record> for Brief {
     fn from(record: &Record) -> Brief {
         Brief {
             etag: record.etag.as_deref().map(Box::from),
-            has_crc32: record.crc32.is_some(),
+            has_crc32: record.crc32.is_some() && record.etag.is_some(),
             composite: record.composite,
         }
     }
