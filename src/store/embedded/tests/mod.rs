@@ -4,6 +4,7 @@ mod borders;
 mod concurrency;
 mod conditions;
 mod copies;
+mod devices;
 mod folder;
 mod hostile_keys;
 mod listing;
@@ -11,6 +12,7 @@ mod multipart;
 mod multipart_more;
 mod objects;
 mod signatures;
+mod truncation;
 
 use std::fs::{self, File};
 use std::path::PathBuf;
