@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use super::super::disk::same_device;
+use super::super::incoming;
 use super::super::publish::Condition;
-use super::super::record::{Headers, Record, Sidecars, Stamp};
-use super::super::{disk::Disk, incoming};
 use super::*;
 
 /// A folder on another file system than the usual one, if this machine has one.
@@ -45,37 +44,10 @@ async fn unfinished_files_lie_where_a_rename_can_reach_and_leave_no_trace() {
 async fn a_file_system_mounted_in_the_folder_takes_a_copy() {
     let Some(other) = elsewhere() else { return };
     let (dir, state) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let part = |name: &str| {
-        let path = state.path().join(name);
-        fs::create_dir(&path).unwrap();
-        path
-    };
-    let temp = part("temp");
-    let disk = Disk {
-        dir: fs::canonicalize(dir.path()).unwrap(),
-        hidden: None,
-        objects: part("objects"),
-        uploads: part("uploads"),
-        sidecars: Sidecars::new(part("records"), temp.clone()),
-        locks: part("locks"),
-        temp,
-        // As if the folder were here and `a` in it a mount.
-        folder_temp: other.path().to_owned(),
-    };
+    // As if the folder were on the other file system, and `a` in it a mount.
+    let disk = disk(dir.path(), state.path(), Some(other.path()));
     let received = incoming::copy(&b"content"[..], disk.temp_for("a/k").unwrap()).unwrap();
-    let record = Record {
-        key: "a/k".to_owned(),
-        stamp: Stamp {
-            size: 0,
-            modified_ns: 0,
-            inode: 0,
-        },
-        etag: Some(md5_hex(b"content")),
-        crc32: Some(received.crc32),
-        composite: false,
-        parts: Vec::new(),
-        headers: Headers::default(),
-    };
+    let record = record("a/k", &received);
     let stamp = disk
         .commit(received.temp, record, &Condition::default())
         .unwrap();

@@ -9,7 +9,7 @@ use http_body_util::StreamBody;
 use super::*;
 
 /// A body whose length the SDK cannot see, in small chunks, breaking off with an error where asked to.
-fn stream(content: Vec<u8>, fails: bool) -> ByteStream {
+pub(super) fn stream(content: Vec<u8>, fails: bool) -> ByteStream {
     let mut frames: Vec<Result<Frame<Bytes>, std::io::Error>> = content
         .chunks(60_000)
         .map(|chunk| Ok(Frame::data(Bytes::copy_from_slice(chunk))))
