@@ -46,12 +46,25 @@ impl App {
     ///
     /// # Errors
     /// 400 `malformed-selection`.
-    pub fn selection(&self, bucket: Option<&str>, prefix: Option<&str>, include: &[String]) -> Result<Selection, Problem> {
+    pub fn selection(
+        &self,
+        bucket: Option<&str>,
+        prefix: Option<&str>,
+        include: &[String],
+    ) -> Result<Selection, Problem> {
         let bucket = match bucket.filter(|name| !name.is_empty()) {
             Some(name) => Bucket::new(name)?,
-            None => self.config.default_bucket.clone().ok_or_else(Problem::no_bucket)?,
+            None => self
+                .config
+                .default_bucket
+                .clone()
+                .ok_or_else(Problem::no_bucket)?,
         };
-        Ok(Selection::new(bucket, prefix.unwrap_or(&self.config.default_prefix), include)?)
+        Ok(Selection::new(
+            bucket,
+            prefix.unwrap_or(&self.config.default_prefix),
+            include,
+        )?)
     }
 }
 
@@ -60,9 +73,15 @@ impl Service {
     pub fn new(config: ServerConfig, address: SocketAddr) -> Service {
         let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
         let embedded = config.embedded.clone();
-        let app = App { config: Arc::new(config), door: Arc::new(door) };
+        let app = App {
+            config: Arc::new(config),
+            door: Arc::new(door),
+        };
         let api = Router::new()
-            .route("/v1/zip", on(MethodFilter::GET.or(MethodFilter::HEAD), zip::live))
+            .route(
+                "/v1/zip",
+                on(MethodFilter::GET.or(MethodFilter::HEAD), zip::live),
+            )
             .route("/v1/manifests", post(manifests::create))
             .route("/", get(index))
             .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
@@ -71,13 +90,20 @@ impl Service {
             .route("/readyz", get(ready))
             .route("/openapi.json", get(|| async { as_json(OPENAPI) }))
             .fallback(|uri: Uri| async move { Problem::not_found(uri.path()) })
-            .method_not_allowed_fallback(|method: Method, uri: Uri| async move { Problem::method_not_allowed(method.as_str(), uri.path()) })
+            .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
+                Problem::method_not_allowed(method.as_str(), uri.path())
+            })
             .with_state(app);
         Service { router, embedded }
     }
 
     /// Answers one request, whatever happens.
-    pub async fn answer(&self, request: Request<Incoming>, peer: SocketAddr, reset: ResetFlag) -> http::Response<Recorded> {
+    pub async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        reset: ResetFlag,
+    ) -> http::Response<Recorded> {
         let began = Instant::now();
         let id = RequestId::new(request.headers().get(REQUEST_ID));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -90,15 +116,33 @@ impl Service {
             details.reason(format!("{}: {}", problem.kind(), problem.detail()));
             let allow = response.headers_mut().remove(header::ALLOW);
             response = problem.answer(id.as_str());
-            response.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+            response
+                .headers_mut()
+                .extend(allow.map(|allow| (header::ALLOW, allow)));
         }
         response.headers_mut().insert(REQUEST_ID, id.header());
-        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        let record = Record { id, method, path, status: response.status(), began, details };
+        response.headers_mut().insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        let record = Record {
+            id,
+            method,
+            path,
+            status: response.status(),
+            began,
+            details,
+        };
         response.map(|body| Recorded::new(body, record, reset))
     }
 
-    async fn route(&self, request: Request<Incoming>, id: &RequestId, details: &Details, peer: SocketAddr) -> Response {
+    async fn route(
+        &self,
+        request: Request<Incoming>,
+        id: &RequestId,
+        details: &Details,
+        peer: SocketAddr,
+    ) -> Response {
         let mut request = request.map(Body::new);
         let extensions = request.extensions_mut();
         extensions.insert(details.clone());
@@ -113,12 +157,18 @@ impl Service {
 
 /// Whether a path belongs to the embedded store's S3 API, which checks signatures of its own.
 fn is_store_path(path: &str) -> bool {
-    let below = path.strip_prefix('/').and_then(|path| path.strip_prefix(embedded::BUCKET));
+    let below = path
+        .strip_prefix('/')
+        .and_then(|path| path.strip_prefix(embedded::BUCKET));
     below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Nothing behind the door is reached without passing it.
-async fn guard(State(app): State<App>, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+async fn guard(
+    State(app): State<App>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
     match app.door.check(request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -143,7 +193,11 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
     if let Some(bucket) = &app.config.default_bucket {
         // A load balancer takes a 5xx for "not ready", and a 404 for a mistake of its own.
         let unready = |error| Problem::from(error).with_status(StatusCode::SERVICE_UNAVAILABLE);
-        app.config.store.head_bucket(bucket).await.map_err(unready)?;
+        app.config
+            .store
+            .head_bucket(bucket)
+            .await
+            .map_err(unready)?;
     }
     Ok("ready\n")
 }
