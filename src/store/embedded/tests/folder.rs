@@ -132,11 +132,10 @@ async fn the_crc32_is_learned_from_the_first_whole_read() {
     let [old, young] = listed.contents() else {
         panic!()
     };
-    assert_eq!(
-        old.checksum_algorithm(),
-        [aws_sdk_s3::types::ChecksumAlgorithm::Crc32]
+    assert!(
+        old.checksum_algorithm().is_empty(),
+        "a listing does not change because somebody read an object"
     );
-    assert_eq!(old.checksum_type.as_ref().unwrap().as_str(), "FULL_OBJECT");
     assert_eq!(old.e_tag, etag, "learning does not change the ETag");
     assert!(young.checksum_algorithm().is_empty());
 }
