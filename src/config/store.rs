@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{ConfigError, Environment, web_url};
 use crate::period::Period;
-use crate::store::StoreOptions;
+use crate::store::{Identity, StoreOptions};
 
 /// Raw options of the store.
 #[derive(Args, Clone, Debug, Default)]
@@ -62,6 +62,39 @@ pub struct StoreArgs {
         hide_env_values = true
     )]
     pub region: Option<String>,
+
+    /// Take credentials and region from this profile of the AWS configuration files
+    ///
+    /// Goes before keys in the environment. AWS_PROFILE names a profile too, but comes after them, as everywhere.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+
+    /// Do not sign requests, for public buckets; manifests cannot be made then
+    #[arg(
+        long,
+        env = "S3_ANONYMOUS",
+        value_parser = clap::builder::FalseyValueParser::new(),
+        hide_env_values = true
+    )]
+    pub anonymous: bool,
+
+    /// Pay for requests and traffic, where the bucket wants its requesters to
+    #[arg(
+        long,
+        env = "S3_REQUESTER_PAYS",
+        value_parser = clap::builder::FalseyValueParser::new(),
+        hide_env_values = true
+    )]
+    pub requester_pays: bool,
+
+    /// Trust these root certificates (PEM) too, beside the system's
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "AWS_CA_BUNDLE",
+        hide_env_values = true
+    )]
+    pub ca_file: Option<PathBuf>,
 
     /// Ask for `https://host/bucket/key`; the default with an endpoint of its own
     #[arg(long, conflicts_with = "virtual_hosted")]
@@ -162,6 +195,13 @@ impl StoreArgs {
                 self.public_endpoint.clone(),
             )?,
             region: self.region.clone(),
+            identity: match (&self.profile, self.anonymous) {
+                (_, true) => Identity::Anonymous,
+                (Some(name), false) => Identity::Profile(name.clone()),
+                (None, false) => Identity::Chain,
+            },
+            requester_pays: self.requester_pays,
+            ca_file: self.ca_file.clone(),
             path_style: match (self.path_style, self.virtual_hosted, self.addressing_style) {
                 (true, ..) => Some(true),
                 (_, true, _) => Some(false),
