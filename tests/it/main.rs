@@ -9,4 +9,5 @@ mod live;
 mod manifest;
 mod program;
 mod readers;
+mod store_options;
 mod synthetic;
