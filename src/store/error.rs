@@ -150,6 +150,17 @@ impl StoreError {
     }
 }
 
+impl StoreErrorKind {
+    /// May the same request succeed a little later?
+    pub fn can_pass(&self) -> bool {
+        match self {
+            StoreErrorKind::Body { .. } | StoreErrorKind::Throttled | StoreErrorKind::Unreachable { .. } => true,
+            StoreErrorKind::Unexpected { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+}
+
 /// The IAM action behind an operation.
 /// Source: [actions for Amazon S3](https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html).
 fn permission(operation: &str) -> &'static str {
