@@ -5,6 +5,8 @@
 //! | module | owns |
 //! |---|---|
 //! | [`archive`] | the ZIP format: names, records, layout; no I/O |
+//! | [`cli`] | the commands |
+//! | [`config`] | arguments and environment, checked |
 //! | [`download`] | archives as streams of frames, made while they are read |
 //! | [`disposition`] | the names under which downloads are saved |
 //! | [`http`] | the listener, routes, problems, log lines |
@@ -15,6 +17,8 @@
 //! | [`verify`] | reading archives back, and what is wrong with them |
 
 pub mod archive;
+pub mod cli;
+pub mod config;
 pub mod disposition;
 pub mod download;
 pub mod http;

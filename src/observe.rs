@@ -48,7 +48,9 @@ impl FromStr for LogFormat {
 pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let terminal = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let json = match format {
         LogFormat::Json => true,
         LogFormat::Text => false,
@@ -56,7 +58,11 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
     };
     // A logger that is set already is as good as this one.
     let _ = if json {
-        lines.json().flatten_event(true).with_current_span(false).try_init()
+        lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init()
     } else {
         lines.with_ansi(terminal).try_init()
     };

@@ -133,9 +133,15 @@ impl LiveArchive {
             self.compare(read.object(), claim, hasher.clone().finalize())?;
         }
         let crc32 = hasher.finalize();
-        let index = self.layout.push(Entry { name, size, modified, crc32: None });
+        let index = self.layout.push(Entry {
+            name,
+            size,
+            modified,
+            crc32: None,
+        });
         self.ready.push_back(self.layout.local_header(index, crc32));
-        self.ready.extend(chunks.into_iter().filter(|chunk| !chunk.is_empty()));
+        self.ready
+            .extend(chunks.into_iter().filter(|chunk| !chunk.is_empty()));
         self.crc32s.push(crc32);
         Ok(())
     }
@@ -145,9 +151,20 @@ impl LiveArchive {
         let (size, modified) = (object.size, object.modified);
         let read = PinnedRead::open(&self.store, &self.bucket, object).await?;
         let claim = read.announced_crc32().await?;
-        let index = self.layout.push(Entry { name, size, modified, crc32: claim });
-        self.ready.push_back(self.layout.local_header(index, claim.unwrap_or_default()));
-        self.step = Step::Data(Box::new(Passing { index, read, hasher: Hasher::new(), claim }));
+        let index = self.layout.push(Entry {
+            name,
+            size,
+            modified,
+            crc32: claim,
+        });
+        self.ready
+            .push_back(self.layout.local_header(index, claim.unwrap_or_default()));
+        self.step = Step::Data(Box::new(Passing {
+            index,
+            read,
+            hasher: Hasher::new(),
+            claim,
+        }));
         Ok(())
     }
 
@@ -156,17 +173,26 @@ impl LiveArchive {
         if let Step::Data(passing) = std::mem::replace(&mut self.step, Step::NextRow) {
             let crc32 = passing.hasher.finalize();
             self.compare(passing.read.object(), passing.claim, crc32)?;
-            self.ready.extend(self.layout.descriptor(passing.index, crc32));
+            self.ready
+                .extend(self.layout.descriptor(passing.index, crc32));
             self.crc32s.push(crc32);
         }
         Ok(())
     }
 
-    fn compare(&self, object: &Object, claim: Option<u32>, computed: u32) -> Result<(), DownloadError> {
+    fn compare(
+        &self,
+        object: &Object,
+        claim: Option<u32>,
+        computed: u32,
+    ) -> Result<(), DownloadError> {
         match claim {
-            Some(stored) if stored != computed => {
-                Err(DownloadError::WrongCrc32 { bucket: self.bucket.to_string(), key: object.key.clone(), stored, computed })
-            }
+            Some(stored) if stored != computed => Err(DownloadError::WrongCrc32 {
+                bucket: self.bucket.to_string(),
+                key: object.key.clone(),
+                stored,
+                computed,
+            }),
             _ => Ok(()),
         }
     }

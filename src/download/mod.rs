@@ -21,7 +21,10 @@ pub enum DownloadError {
     #[error("no object under the prefix matches the include patterns")]
     NothingSelected,
     /// Objects in an archive tier, without a restored copy.
-    #[error("{} must be restored from their archive tier before they can be read", list(keys))]
+    #[error(
+        "{} must be restored from their archive tier before they can be read",
+        list(keys)
+    )]
     Archived {
         /// The first of them, at most [`MOST_NAMED`].
         keys: Vec<String>,
@@ -47,5 +50,8 @@ pub enum DownloadError {
 pub const MOST_NAMED: usize = 10;
 
 fn list(keys: &[String]) -> String {
-    keys.iter().map(|key| key.escape_default().to_string()).collect::<Vec<_>>().join(", ")
+    keys.iter()
+        .map(|key| key.escape_default().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

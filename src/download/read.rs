@@ -35,9 +35,23 @@ impl PinnedRead {
     ///
     /// # Errors
     /// As [`Store::get`].
-    pub async fn open(store: &Store, bucket: &Bucket, object: Object) -> Result<PinnedRead, StoreError> {
-        let body = store.get(bucket, &object, 0..object.size, object.has_crc32).await?;
-        Ok(PinnedRead { store: store.clone(), bucket: bucket.clone(), object, body, position: 0, breaks: 0, last_break: 0 })
+    pub async fn open(
+        store: &Store,
+        bucket: &Bucket,
+        object: Object,
+    ) -> Result<PinnedRead, StoreError> {
+        let body = store
+            .get(bucket, &object, 0..object.size, object.has_crc32)
+            .await?;
+        Ok(PinnedRead {
+            store: store.clone(),
+            bucket: bucket.clone(),
+            object,
+            body,
+            position: 0,
+            breaks: 0,
+            last_break: 0,
+        })
     }
 
     /// The object as it was listed.
@@ -51,7 +65,9 @@ impl PinnedRead {
     /// As [`Store::stored_crc32`].
     pub async fn announced_crc32(&self) -> Result<Option<u32>, StoreError> {
         match self.body.crc32() {
-            None if self.object.has_crc32 => self.store.stored_crc32(&self.bucket, &self.object).await,
+            None if self.object.has_crc32 => {
+                self.store.stored_crc32(&self.bucket, &self.object).await
+            }
             crc32 => Ok(crc32),
         }
     }
@@ -85,7 +101,16 @@ impl PinnedRead {
             }
             warn!(%error, position = self.position, tries = self.breaks, "a read broke; it goes on from its next byte");
             tokio::time::sleep(FIRST_PAUSE * 2u32.pow(self.breaks - 1)).await;
-            match self.store.get(&self.bucket, &self.object, self.position..self.object.size, false).await {
+            match self
+                .store
+                .get(
+                    &self.bucket,
+                    &self.object,
+                    self.position..self.object.size,
+                    false,
+                )
+                .await
+            {
                 Ok(body) => {
                     self.body = body;
                     return Ok(());
@@ -98,7 +123,9 @@ impl PinnedRead {
 
 fn mendable(kind: &StoreErrorKind) -> bool {
     match kind {
-        StoreErrorKind::Body { .. } | StoreErrorKind::Throttled | StoreErrorKind::Unreachable { .. } => true,
+        StoreErrorKind::Body { .. }
+        | StoreErrorKind::Throttled
+        | StoreErrorKind::Unreachable { .. } => true,
         StoreErrorKind::Unexpected { status, .. } => *status >= 500,
         _ => false,
     }

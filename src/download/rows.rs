@@ -51,10 +51,18 @@ impl Rows {
     /// Makes the current page non-empty; `false` at the end of the listing.
     async fn fill(&mut self) -> Result<bool, DownloadError> {
         while self.page.is_empty() {
-            let Some(page) = self.pages.next().await.transpose()? else { return Ok(false) };
-            self.page = page.into_iter().filter(|object| self.selection.takes(object)).collect();
+            let Some(page) = self.pages.next().await.transpose()? else {
+                return Ok(false);
+            };
+            self.page = page
+                .into_iter()
+                .filter(|object| self.selection.takes(object))
+                .collect();
             let archived = self.page.iter().filter(|object| object.archived);
-            let keys: Vec<String> = archived.map(|object| object.key.clone()).take(MOST_NAMED).collect();
+            let keys: Vec<String> = archived
+                .map(|object| object.key.clone())
+                .take(MOST_NAMED)
+                .collect();
             if !keys.is_empty() {
                 return Err(DownloadError::Archived { keys });
             }

@@ -23,7 +23,9 @@ pub struct ApiKeys(Vec<[u8; 32]>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidApiKeys {
     /// A key that could be guessed.
-    #[error("API key number {number} has {length} bytes; at least {SHORTEST_KEY} are needed (try: openssl rand -hex 24)")]
+    #[error(
+        "API key number {number} has {length} bytes; at least {SHORTEST_KEY} are needed (try: openssl rand -hex 24)"
+    )]
     Short {
         /// Its place in the list, from 1 on.
         number: usize,
@@ -44,14 +46,20 @@ impl ApiKeys {
     /// # Errors
     /// [`InvalidApiKeys`] names the first bad key by its number.
     pub fn parse(list: &str) -> Result<ApiKeys, InvalidApiKeys> {
-        let keys = list.split([',', '\n']).map(str::trim).filter(|key| !key.is_empty());
+        let keys = list
+            .split([',', '\n'])
+            .map(str::trim)
+            .filter(|key| !key.is_empty());
         let digests = keys.enumerate().map(|(index, key)| {
             let number = index + 1;
             if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(InvalidApiKeys::Unsendable { number });
             }
             if key.len() < SHORTEST_KEY {
-                return Err(InvalidApiKeys::Short { number, length: key.len() });
+                return Err(InvalidApiKeys::Short {
+                    number,
+                    length: key.len(),
+                });
             }
             Ok(Sha256::digest(key).into())
         });
@@ -67,7 +75,10 @@ impl ApiKeys {
         let digest: [u8; 32] = Sha256::digest(key).into();
         // Every key is compared, and whole, so that the time taken does not depend on which one matched.
         self.0.iter().fold(false, |open, known| {
-            let difference = known.iter().zip(digest).fold(0, |sum, (a, b)| sum | (a ^ b));
+            let difference = known
+                .iter()
+                .zip(digest)
+                .fold(0, |sum, (a, b)| sum | (a ^ b));
             open | (difference == 0)
         })
     }
@@ -90,8 +101,14 @@ pub struct Door {
 impl Door {
     /// The door of a server that listens on `address`.
     pub fn new(keys: ApiKeys, address: SocketAddr, public_url: Option<&Url>) -> Door {
-        let public_host = public_url.and_then(Url::host_str).map(str::to_ascii_lowercase);
-        Door { keys, on_loopback: address.ip().to_canonical().is_loopback(), public_host }
+        let public_host = public_url
+            .and_then(Url::host_str)
+            .map(str::to_ascii_lowercase);
+        Door {
+            keys,
+            on_loopback: address.ip().to_canonical().is_loopback(),
+            public_host,
+        }
     }
 
     /// Lets a request in, or says why not.
@@ -101,24 +118,37 @@ impl Door {
     /// neither loopback nor the public URL's host.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         if !self.keys.is_empty() {
-            let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+            let authorization = headers
+                .get(header::AUTHORIZATION)
+                .and_then(|value| value.to_str().ok());
             return match authorization.and_then(bearer) {
                 Some(key) if self.keys.open_for(key) => Ok(()),
                 Some(_) => Err(Problem::unauthorized("this API key is not known here")),
-                None => Err(Problem::unauthorized("send an API key: Authorization: Bearer <key>")),
+                None => Err(Problem::unauthorized(
+                    "send an API key: Authorization: Bearer <key>",
+                )),
             };
         }
         if !self.on_loopback {
             return Ok(());
         }
-        let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let host = headers
+            .get(header::HOST)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         // HTTP/1.0 needs no Host, and no browser leaves it out.
-        if host.is_empty() || self.is_ours(host) { Ok(()) } else { Err(Problem::forbidden_host(host)) }
+        if host.is_empty() || self.is_ours(host) {
+            Ok(())
+        } else {
+            Err(Problem::forbidden_host(host))
+        }
     }
 
     fn is_ours(&self, host: &str) -> bool {
         let name = without_port(host).to_ascii_lowercase();
-        let loopback = name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+        let loopback = name
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback());
         loopback || name == "localhost" || self.public_host.as_ref() == Some(&name)
     }
 }
@@ -149,7 +179,11 @@ mod tests {
 
     fn door(keys: &str, address: &str) -> Door {
         let public = Url::parse("https://files.example.org/").unwrap();
-        Door::new(ApiKeys::parse(keys).unwrap(), address.parse().unwrap(), Some(&public))
+        Door::new(
+            ApiKeys::parse(keys).unwrap(),
+            address.parse().unwrap(),
+            Some(&public),
+        )
     }
 
     #[test]
@@ -158,7 +192,13 @@ mod tests {
         let check = |value: &str| door.check(&headers(header::AUTHORIZATION, value));
         assert!(check(&format!("Bearer {KEY}")).is_ok());
         assert!(check(&format!("bearer {KEY}")).is_ok());
-        for wrong in ["Bearer ", "Bearer 0123456789abcdeF", "Basic 0123456789abcdef", KEY, ""] {
+        for wrong in [
+            "Bearer ",
+            "Bearer 0123456789abcdeF",
+            "Basic 0123456789abcdef",
+            KEY,
+            "",
+        ] {
             assert_eq!(check(wrong).unwrap_err().status(), 401, "{wrong}");
         }
         assert!(door.check(&HeaderMap::new()).is_err());
@@ -167,24 +207,57 @@ mod tests {
     #[test]
     fn keys_are_checked_when_they_are_read() {
         assert!(ApiKeys::parse(" , \n").unwrap().is_empty());
-        assert_eq!(ApiKeys::parse(&format!("{KEY},short")).unwrap_err(), InvalidApiKeys::Short { number: 2, length: 5 });
-        assert_eq!(ApiKeys::parse("0123456789abcdefü").unwrap_err(), InvalidApiKeys::Unsendable { number: 1 });
+        assert_eq!(
+            ApiKeys::parse(&format!("{KEY},short")).unwrap_err(),
+            InvalidApiKeys::Short {
+                number: 2,
+                length: 5
+            }
+        );
+        assert_eq!(
+            ApiKeys::parse("0123456789abcdefü").unwrap_err(),
+            InvalidApiKeys::Unsendable { number: 1 }
+        );
         assert!(!format!("{:?}", ApiKeys::parse(KEY).unwrap()).contains(KEY));
     }
 
     #[test]
     fn without_keys_loopback_wants_its_own_name() {
         let door = door("", "127.0.0.1:8080");
-        for ours in ["localhost:8080", "127.0.0.1", "127.8.9.1:80", "[::1]:8080", "LOCALHOST", "files.example.org", "[::ffff:127.0.0.1]:1"] {
+        for ours in [
+            "localhost:8080",
+            "127.0.0.1",
+            "127.8.9.1:80",
+            "[::1]:8080",
+            "LOCALHOST",
+            "files.example.org",
+            "[::ffff:127.0.0.1]:1",
+        ] {
             assert!(door.check(&headers(header::HOST, ours)).is_ok(), "{ours}");
         }
-        for theirs in ["evil.example", "localhost.evil.example", "192.168.0.1", "[::2]:8080", "127.0.0.1.evil.example:80"] {
-            assert_eq!(door.check(&headers(header::HOST, theirs)).unwrap_err().status(), 403, "{theirs}");
+        for theirs in [
+            "evil.example",
+            "localhost.evil.example",
+            "192.168.0.1",
+            "[::2]:8080",
+            "127.0.0.1.evil.example:80",
+        ] {
+            assert_eq!(
+                door.check(&headers(header::HOST, theirs))
+                    .unwrap_err()
+                    .status(),
+                403,
+                "{theirs}"
+            );
         }
     }
 
     #[test]
     fn an_open_server_takes_any_name() {
-        assert!(door("", "0.0.0.0:80").check(&headers(header::HOST, "anything")).is_ok());
+        assert!(
+            door("", "0.0.0.0:80")
+                .check(&headers(header::HOST, "anything"))
+                .is_ok()
+        );
     }
 }

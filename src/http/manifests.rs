@@ -34,33 +34,60 @@ struct Request {
 ///
 /// # Errors
 /// See [`Problem`]; nothing is left in the bucket then.
-pub async fn create(State(app): State<App>, Extension(details): Extension<Details>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub async fn create(
+    State(app): State<App>,
+    Extension(details): Extension<Details>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let request: Request = json(&headers, body).await?;
-    let selection = app.selection(request.bucket.as_deref(), request.prefix.as_deref(), &request.include)?;
+    let selection = app.selection(
+        request.bucket.as_deref(),
+        request.prefix.as_deref(),
+        &request.include,
+    )?;
     details.selection(selection.bucket().as_str(), selection.prefix());
     let options = PublishOptions {
-        expires_in: request.expires_in.map_or(app.config.expires_in, Duration::from_secs),
+        expires_in: request
+            .expires_in
+            .map_or(app.config.expires_in, Duration::from_secs),
         queue_max: app.config.queue_max,
         now: SystemTime::now(),
     };
     let published = publish(&app.config.store, &selection, &options).await?;
     details.entries(published.count);
-    let body = serde_json::to_vec(&published).map_err(|error| Problem::malformed_body(&error.to_string()))?;
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    let body = serde_json::to_vec(&published)
+        .map_err(|error| Problem::malformed_body(&error.to_string()))?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
     Ok((StatusCode::CREATED, headers, body).into_response())
 }
 
 /// Reads a JSON body. Its content type is insisted on: a page of another site can send text, but not JSON, unasked.
-async fn json<T: serde::de::DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+async fn json<T: serde::de::DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Problem> {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(Problem::not_json());
     }
     let bytes = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(Problem::body_too_large(BODY_LIMIT)),
-        Err(error) => return Err(Problem::malformed_body(&format!("the body could not be read: {error}"))),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Err(Problem::body_too_large(BODY_LIMIT));
+        }
+        Err(error) => {
+            return Err(Problem::malformed_body(&format!(
+                "the body could not be read: {error}"
+            )));
+        }
     };
     serde_json::from_slice(&bytes).map_err(|error| Problem::malformed_body(&error.to_string()))
 }

@@ -67,6 +67,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { max_connections: 1024, header_timeout: Duration::from_secs(10), drain: Duration::from_secs(30) }
+        Limits {
+            max_connections: 1024,
+            header_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(30),
+        }
     }
 }

@@ -14,9 +14,18 @@ impl Query {
     /// # Errors
     /// 400 `malformed-query`.
     pub fn parse(query: Option<&str>, known: &[&str]) -> Result<Query, Problem> {
-        let pairs: Vec<(String, String)> = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
-        match pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            Some((name, _)) => Err(Problem::malformed_query(&format!("the parameter {name:?} is not known; there are: {}", known.join(", ")))),
+        let pairs: Vec<(String, String)> =
+            form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect();
+        match pairs
+            .iter()
+            .find(|(name, _)| !known.contains(&name.as_str()))
+        {
+            Some((name, _)) => Err(Problem::malformed_query(&format!(
+                "the parameter {name:?} is not known; there are: {}",
+                known.join(", ")
+            ))),
             None => Ok(Query(pairs)),
         }
     }
@@ -29,14 +38,19 @@ impl Query {
         let mut values = self.all(name);
         let first = values.next();
         match values.next() {
-            Some(_) => Err(Problem::malformed_query(&format!("the parameter {name:?} is given more than once"))),
+            Some(_) => Err(Problem::malformed_query(&format!(
+                "the parameter {name:?} is given more than once"
+            ))),
             None => Ok(first),
         }
     }
 
     /// All values of a parameter, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -46,12 +60,21 @@ mod tests {
 
     #[test]
     fn parameters_are_decoded_and_checked() {
-        let query = Query::parse(Some("prefix=a%2Fb+c%C3%BC&include=x&include=y"), &["prefix", "include"]).unwrap();
+        let query = Query::parse(
+            Some("prefix=a%2Fb+c%C3%BC&include=x&include=y"),
+            &["prefix", "include"],
+        )
+        .unwrap();
         assert_eq!(query.one("prefix").unwrap(), Some("a/b cü"));
         assert_eq!(query.all("include").collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!(query.one("bucket").unwrap(), None);
         assert_eq!(query.one("include").unwrap_err().status(), 400);
-        assert_eq!(Query::parse(Some("prefx=a"), &["prefix"]).unwrap_err().status(), 400);
+        assert_eq!(
+            Query::parse(Some("prefx=a"), &["prefix"])
+                .unwrap_err()
+                .status(),
+            400
+        );
         assert!(Query::parse(None, &[]).is_ok());
     }
 }

@@ -61,7 +61,10 @@ impl RequestId {
     pub fn new(given: Option<&HeaderValue>) -> RequestId {
         let sound = |value: &&HeaderValue| {
             let bytes = value.as_bytes();
-            (1..=128).contains(&bytes.len()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(b))
+            (1..=128).contains(&bytes.len())
+                && bytes
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(b))
         };
         RequestId(given.filter(sound).cloned().unwrap_or_else(|| {
             let id = uuid::Uuid::new_v4().hyphenated().to_string();
@@ -108,7 +111,13 @@ pub struct Recorded {
 impl Recorded {
     /// Wraps the body of an answer; a failure in it sets `reset`.
     pub fn new(body: Body, record: Record, reset: ResetFlag) -> Recorded {
-        Recorded { body, record, reset, bytes: 0, ended: false }
+        Recorded {
+            body,
+            record,
+            reset,
+            bytes: 0,
+            ended: false,
+        }
     }
 
     fn end(&mut self, failure: Option<String>) {
@@ -116,7 +125,14 @@ impl Recorded {
             return;
         }
         let whole = self.body.is_end_stream() || self.record.method == Method::HEAD;
-        let Record { id, method, path, status, began, details } = &self.record;
+        let Record {
+            id,
+            method,
+            path,
+            status,
+            began,
+            details,
+        } = &self.record;
         let fields = details.with(std::mem::take);
         let failed = failure.is_some() || status.is_server_error();
         let outcome = if failed {
@@ -127,14 +143,45 @@ impl Recorded {
             "client_gone"
         };
         let reason = failure.or(fields.reason);
-        let (request_id, method, status, bytes) = (id.as_str(), method.as_str(), status.as_u16(), self.bytes);
+        let (request_id, method, status, bytes) =
+            (id.as_str(), method.as_str(), status.as_u16(), self.bytes);
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (bucket, prefix, entries) = (fields.bucket.as_deref(), fields.prefix.as_deref(), fields.entries);
+        let (bucket, prefix, entries) = (
+            fields.bucket.as_deref(),
+            fields.prefix.as_deref(),
+            fields.entries,
+        );
         let reason = reason.as_deref();
         if failed {
-            warn!(request_id, method, path, status, bucket, prefix, entries, bytes, duration_ms, outcome, reason, "request");
+            warn!(
+                request_id,
+                method,
+                path,
+                status,
+                bucket,
+                prefix,
+                entries,
+                bytes,
+                duration_ms,
+                outcome,
+                reason,
+                "request"
+            );
         } else {
-            info!(request_id, method, path, status, bucket, prefix, entries, bytes, duration_ms, outcome, reason, "request");
+            info!(
+                request_id,
+                method,
+                path,
+                status,
+                bucket,
+                prefix,
+                entries,
+                bytes,
+                duration_ms,
+                outcome,
+                reason,
+                "request"
+            );
         }
     }
 }
@@ -143,10 +190,15 @@ impl HttpBody for Recorded {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         match &polled {
-            Poll::Ready(Some(Ok(frame))) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Poll::Ready(Some(Ok(frame))) => {
+                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64)
+            }
             Poll::Ready(Some(Err(error))) => {
                 self.reset.set();
                 self.end(Some(error.to_string()));
@@ -186,7 +238,11 @@ mod tests {
 
     #[test]
     fn request_ids_are_taken_where_they_are_sound() {
-        let given = |text: &str| RequestId::new(Some(&HeaderValue::from_str(text).unwrap())).as_str().to_owned();
+        let given = |text: &str| {
+            RequestId::new(Some(&HeaderValue::from_str(text).unwrap()))
+                .as_str()
+                .to_owned()
+        };
         assert_eq!(given("abc-123"), "abc-123");
         for unsound in ["", "a b", "a\"b", "é", &"a".repeat(129)] {
             assert_ne!(given(unsound), unsound);

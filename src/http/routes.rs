@@ -24,6 +24,9 @@ use crate::store::embedded::{self, EmbeddedStore};
 /// The header that carries a request's id, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The description of the API (OpenAPI 3.1).
+pub const OPENAPI: &str = include_str!("openapi.json");
+
 /// What every handler can reach.
 #[derive(Clone)]
 pub struct App {
@@ -43,12 +46,25 @@ impl App {
     ///
     /// # Errors
     /// 400 `malformed-selection`.
-    pub fn selection(&self, bucket: Option<&str>, prefix: Option<&str>, include: &[String]) -> Result<Selection, Problem> {
+    pub fn selection(
+        &self,
+        bucket: Option<&str>,
+        prefix: Option<&str>,
+        include: &[String],
+    ) -> Result<Selection, Problem> {
         let bucket = match bucket.filter(|name| !name.is_empty()) {
             Some(name) => Bucket::new(name)?,
-            None => self.config.default_bucket.clone().ok_or_else(Problem::no_bucket)?,
+            None => self
+                .config
+                .default_bucket
+                .clone()
+                .ok_or_else(Problem::no_bucket)?,
         };
-        Ok(Selection::new(bucket, prefix.unwrap_or(&self.config.default_prefix), include)?)
+        Ok(Selection::new(
+            bucket,
+            prefix.unwrap_or(&self.config.default_prefix),
+            include,
+        )?)
     }
 }
 
@@ -57,23 +73,37 @@ impl Service {
     pub fn new(config: ServerConfig, address: SocketAddr) -> Service {
         let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
         let embedded = config.embedded.clone();
-        let app = App { config: Arc::new(config), door: Arc::new(door) };
+        let app = App {
+            config: Arc::new(config),
+            door: Arc::new(door),
+        };
         let api = Router::new()
-            .route("/v1/zip", on(MethodFilter::GET.or(MethodFilter::HEAD), zip::live))
+            .route(
+                "/v1/zip",
+                on(MethodFilter::GET.or(MethodFilter::HEAD), zip::live),
+            )
             .route("/v1/manifests", post(manifests::create))
             .route("/", get(index))
             .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
         let router = api
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
+            .route("/openapi.json", get(|| async { as_json(OPENAPI) }))
             .fallback(|uri: Uri| async move { Problem::not_found(uri.path()) })
-            .method_not_allowed_fallback(|method: Method, uri: Uri| async move { Problem::method_not_allowed(method.as_str(), uri.path()) })
+            .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
+                Problem::method_not_allowed(method.as_str(), uri.path())
+            })
             .with_state(app);
         Service { router, embedded }
     }
 
     /// Answers one request, whatever happens.
-    pub async fn answer(&self, request: Request<Incoming>, peer: SocketAddr, reset: ResetFlag) -> http::Response<Recorded> {
+    pub async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        reset: ResetFlag,
+    ) -> http::Response<Recorded> {
         let began = Instant::now();
         let id = RequestId::new(request.headers().get(REQUEST_ID));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -86,15 +116,33 @@ impl Service {
             details.reason(format!("{}: {}", problem.kind(), problem.detail()));
             let allow = response.headers_mut().remove(header::ALLOW);
             response = problem.answer(id.as_str());
-            response.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+            response
+                .headers_mut()
+                .extend(allow.map(|allow| (header::ALLOW, allow)));
         }
         response.headers_mut().insert(REQUEST_ID, id.header());
-        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        let record = Record { id, method, path, status: response.status(), began, details };
+        response.headers_mut().insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        let record = Record {
+            id,
+            method,
+            path,
+            status: response.status(),
+            began,
+            details,
+        };
         response.map(|body| Recorded::new(body, record, reset))
     }
 
-    async fn route(&self, request: Request<Incoming>, id: &RequestId, details: &Details, peer: SocketAddr) -> Response {
+    async fn route(
+        &self,
+        request: Request<Incoming>,
+        id: &RequestId,
+        details: &Details,
+        peer: SocketAddr,
+    ) -> Response {
         let mut request = request.map(Body::new);
         let extensions = request.extensions_mut();
         extensions.insert(details.clone());
@@ -109,12 +157,18 @@ impl Service {
 
 /// Whether a path belongs to the embedded store's S3 API, which checks signatures of its own.
 fn is_store_path(path: &str) -> bool {
-    let below = path.strip_prefix('/').and_then(|path| path.strip_prefix(embedded::BUCKET));
+    let below = path
+        .strip_prefix('/')
+        .and_then(|path| path.strip_prefix(embedded::BUCKET));
     below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Nothing behind the door is reached without passing it.
-async fn guard(State(app): State<App>, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+async fn guard(
+    State(app): State<App>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
     match app.door.check(request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -122,11 +176,15 @@ async fn guard(State(app): State<App>, request: axum::extract::Request, next: ax
 }
 
 async fn index() -> Response {
-    let body = concat!(
-        "{\"name\":\"sheaf\",\"version\":\"",
+    as_json(concat!(
+        r#"{"name":"sheaf","version":""#,
         env!("CARGO_PKG_VERSION"),
-        "\",\"archive\":\"/v1/zip{?bucket,prefix,include*,filename}\",\"manifests\":\"/v1/manifests\",\"health\":\"/healthz\",\"ready\":\"/readyz\"}\n"
-    );
+        r#"","api":"/openapi.json"}"#,
+        "\n"
+    ))
+}
+
+fn as_json(body: &'static str) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
@@ -135,14 +193,49 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
     if let Some(bucket) = &app.config.default_bucket {
         // A load balancer takes a 5xx for "not ready", and a 404 for a mistake of its own.
         let unready = |error| Problem::from(error).with_status(StatusCode::SERVICE_UNAVAILABLE);
-        app.config.store.head_bucket(bucket).await.map_err(unready)?;
+        app.config
+            .store
+            .head_bucket(bucket)
+            .await
+            .map_err(unready)?;
     }
     Ok("ready\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_store_path;
+    use super::{OPENAPI, is_store_path};
+
+    #[test]
+    fn the_api_is_described_in_full() {
+        let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+        // Every route above, read from this very file.
+        let routes = include_str!("routes.rs").split(".route(\"").skip(1);
+        for path in routes
+            .filter_map(|rest| rest.split('"').next())
+            .filter(|path| path.len() > 1)
+        {
+            assert!(
+                document["paths"][path].is_object(),
+                "{path} is not described"
+            );
+        }
+        // Every problem's type, read from the file that makes them.
+        let kinds = &document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"];
+        let kinds: Vec<&str> = kinds
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|kind| kind.as_str())
+            .collect();
+        for kind in kinds {
+            assert!(
+                include_str!("problem.rs").contains(&format!("\"{kind}\"")),
+                "{kind} is described but never made"
+            );
+        }
+    }
 
     #[test]
     fn only_the_bucket_itself_is_the_store() {

@@ -25,7 +25,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// Where the listener has no address.
-pub async fn run(config: ServerConfig, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> io::Result<()> {
+pub async fn run(
+    config: ServerConfig,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
     let limits = config.limits;
     let service = Arc::new(Service::new(config, listener.local_addr()?));
     let places = Arc::new(Semaphore::new(limits.max_connections));
@@ -48,20 +52,35 @@ pub async fn run(config: ServerConfig, listener: TcpListener, shutdown: impl Fut
         connections.spawn(connection.serve(stream, peer));
     }
     drop(listener);
-    info!(connections = connections.len(), seconds = limits.drain.as_secs(), "draining");
+    info!(
+        connections = connections.len(),
+        seconds = limits.drain.as_secs(),
+        "draining"
+    );
     draining.cancel();
     connections.close();
-    if tokio::time::timeout(limits.drain, connections.wait()).await.is_err() {
-        warn!(connections = connections.len(), "the drain is over; what still runs is broken off");
+    if tokio::time::timeout(limits.drain, connections.wait())
+        .await
+        .is_err()
+    {
+        warn!(
+            connections = connections.len(),
+            "the drain is over; what still runs is broken off"
+        );
         broken.cancel();
         connections.wait().await;
     }
     Ok(())
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { std::future::pending().await };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            std::future::pending().await
+        };
         match listener.accept().await {
             Ok((stream, peer)) => return (stream, peer, place),
             Err(error) => {
@@ -91,10 +110,15 @@ impl Connection {
             let reset = reset.clone();
             hyper::service::service_fn(move |request| {
                 let (service, reset) = (service.clone(), reset.clone());
-                async move { Ok::<_, std::convert::Infallible>(service.answer(request, peer, reset).await) }
+                async move {
+                    Ok::<_, std::convert::Infallible>(service.answer(request, peer, reset).await)
+                }
             })
         };
-        let connection = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(self.header_timeout).serve_connection(socket, answer);
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.header_timeout)
+            .serve_connection(socket, answer);
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

@@ -30,7 +30,10 @@ pub async fn live(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = Query::parse(query.as_deref(), &["bucket", "prefix", "include", "filename"])?;
+    let query = Query::parse(
+        query.as_deref(),
+        &["bucket", "prefix", "include", "filename"],
+    )?;
     let include: Vec<String> = query.all("include").map(str::to_owned).collect();
     let selection = app.selection(query.one("bucket")?, query.one("prefix")?, &include)?;
     let file_name = match query.one("filename")?.filter(|name| !name.is_empty()) {
@@ -50,9 +53,13 @@ pub async fn live(
         Body::from_stream(frames(first, archive, details))
     };
     let mut response = Response::new(body);
-    let disposition = HeaderValue::try_from(disposition::attachment(&file_name)).unwrap_or(HeaderValue::from_static("attachment"));
+    let disposition = HeaderValue::try_from(disposition::attachment(&file_name))
+        .unwrap_or(HeaderValue::from_static("attachment"));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/zip"),
+    );
     headers.insert(header::CONTENT_DISPOSITION, disposition);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
@@ -61,23 +68,34 @@ pub async fn live(
 }
 
 /// The archive's frames; polled only when the socket takes more.
-fn frames(first: Option<Bytes>, archive: LiveArchive, details: Details) -> impl Stream<Item = Result<Bytes, DownloadError>> {
-    stream::try_unfold((first, archive, details), |(first, mut archive, details)| async move {
-        let frame = match first {
-            Some(frame) => Some(frame),
-            None => archive.next().await?,
-        };
-        details.entries(archive.entries() as u64);
-        Ok(frame.map(|frame| (frame, (None, archive, details))))
-    })
+fn frames(
+    first: Option<Bytes>,
+    archive: LiveArchive,
+    details: Details,
+) -> impl Stream<Item = Result<Bytes, DownloadError>> {
+    stream::try_unfold(
+        (first, archive, details),
+        |(first, mut archive, details)| async move {
+            let frame = match first {
+                Some(frame) => Some(frame),
+                None => archive.next().await?,
+            };
+            details.entries(archive.entries() as u64);
+            Ok(frame.map(|frame| (frame, (None, archive, details))))
+        },
+    )
 }
 
 /// Whether a Range header asks for bytes that do not begin at 0 (RFC 9110, section 14.2). Other units, and what does
 /// not parse, are ignored, as the RFC has it.
 fn skips_the_start(range: &HeaderValue) -> bool {
-    let Some((unit, set)) = range.to_str().ok().and_then(|range| range.split_once('=')) else { return false };
+    let Some((unit, set)) = range.to_str().ok().and_then(|range| range.split_once('=')) else {
+        return false;
+    };
     let starts_above_zero = |spec: &str| {
-        let Some((first, last)) = spec.trim().split_once('-') else { return false };
+        let Some((first, last)) = spec.trim().split_once('-') else {
+            return false;
+        };
         match first {
             "" => last.bytes().all(|b| b.is_ascii_digit()) && !last.is_empty(),
             first => first.bytes().all(|b| b.is_ascii_digit()) && first.bytes().any(|b| b != b'0'),
@@ -88,12 +106,25 @@ fn skips_the_start(range: &HeaderValue) -> bool {
 
 /// The last folder of the prefix, else the bucket.
 fn default_name(selection: &Selection) -> &str {
-    let folder = selection.prefix().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    if folder.is_empty() { selection.bucket().as_str() } else { folder }
+    let folder = selection
+        .prefix()
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    if folder.is_empty() {
+        selection.bucket().as_str()
+    } else {
+        folder
+    }
 }
 
 fn with_extension(name: &str) -> String {
-    if name.to_ascii_lowercase().ends_with(".zip") { name.to_owned() } else { format!("{name}.zip") }
+    if name.to_ascii_lowercase().ends_with(".zip") {
+        name.to_owned()
+    } else {
+        format!("{name}.zip")
+    }
 }
 
 #[cfg(test)]
@@ -103,11 +134,34 @@ mod tests {
 
     #[test]
     fn ranges_that_skip_the_start_are_told_apart() {
-        for skipping in ["bytes=1-", "bytes=100-200", "bytes=-500", "Bytes = 7-", "bytes=0-1,5-6", "bytes=007-", "bytes=99999999999999999999999-"] {
-            assert!(skips_the_start(&HeaderValue::from_static(skipping)), "{skipping}");
+        for skipping in [
+            "bytes=1-",
+            "bytes=100-200",
+            "bytes=-500",
+            "Bytes = 7-",
+            "bytes=0-1,5-6",
+            "bytes=007-",
+            "bytes=99999999999999999999999-",
+        ] {
+            assert!(
+                skips_the_start(&HeaderValue::from_static(skipping)),
+                "{skipping}"
+            );
         }
-        for harmless in ["bytes=0-", "bytes=0-99", "bytes=000-", "items=5-", "bytes=x-", "bytes=-", "bytes", ""] {
-            assert!(!skips_the_start(&HeaderValue::from_static(harmless)), "{harmless}");
+        for harmless in [
+            "bytes=0-",
+            "bytes=0-99",
+            "bytes=000-",
+            "items=5-",
+            "bytes=x-",
+            "bytes=-",
+            "bytes",
+            "",
+        ] {
+            assert!(
+                !skips_the_start(&HeaderValue::from_static(harmless)),
+                "{harmless}"
+            );
         }
     }
 

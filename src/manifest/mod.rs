@@ -5,10 +5,8 @@
 //! | [`selection`] | bucket, prefix and patterns: which objects are meant |
 //! | [`jsonl`] | one line of a presigned manifest |
 //! | [`mod@publish`] | listing, signing and storing a presigned manifest |
-//! | [`parts`] | writing an object of unknown length, and leaving nothing behind when that fails |
 
 pub mod jsonl;
-pub mod parts;
 pub mod publish;
 pub mod selection;
 

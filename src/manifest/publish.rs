@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::jsonl::{CONTENT_TYPE, Line};
-use super::parts::{PartWriter, WriteError, joined};
 use super::selection::{MANIFEST_PREFIX, Selection};
 use crate::disposition;
-use crate::store::{Object, Store, StoreError, presign};
+use crate::store::parts::joined;
+use crate::store::{Object, PartWriter, Store, StoreError, WriteError, presign};
 
 /// How long the URLs live where nobody says otherwise.
 pub const DEFAULT_EXPIRY: Duration = Duration::from_secs(900);

@@ -8,6 +8,7 @@
 //! | [`list`] | ListObjectsV2, page by page |
 //! | [`object`] | GetObject and HeadObject, pinned to an ETag |
 //! | [`upload`] | PutObject, multipart uploads that leave nothing behind |
+//! | [`parts`] | an object of unknown length, as it comes |
 //! | [`presign`] | S3's own signed URLs |
 //! | [`error`] | what went wrong, told to a person |
 //! | [`embedded`] | a store of our own over a plain folder |
@@ -17,6 +18,7 @@ pub mod embedded;
 pub mod error;
 pub mod list;
 pub mod object;
+pub mod parts;
 pub mod presign;
 pub mod upload;
 
@@ -29,6 +31,7 @@ use aws_sdk_s3::config::SharedCredentialsProvider;
 pub use connect::{ConnectError, StoreOptions};
 pub use error::{StoreError, StoreErrorKind};
 pub use object::ObjectBody;
+pub use parts::{PartWriter, WriteError};
 pub use upload::Upload;
 
 /// A bucket name, checked.

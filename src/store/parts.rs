@@ -9,10 +9,11 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::store::upload::{MAX_PARTS, Part};
-use crate::store::{Bucket, Store, StoreError, Upload};
+use super::upload::{MAX_PARTS, Part};
+use super::{Bucket, Store, StoreError, Upload};
 
-/// Every part but the last has exactly this many bytes. Some stores insist on parts of one size.
+/// Every part but the last has this many bytes, unless the writer was made for larger ones. Some stores insist on parts
+/// of one size.
 pub const PART: usize = 8 << 20;
 
 /// Parts on their way to the store at once. Two keep the connection busy while the next part fills up.
@@ -39,6 +40,7 @@ pub struct PartWriter {
     bucket: Bucket,
     key: String,
     content_type: &'static str,
+    part: usize,
     filling: Vec<u8>,
     // Dropped before `upload`, so that no part is being sent any more when the upload is aborted.
     under_way: FuturesUnordered<AbortOnDropHandle<Result<Part, StoreError>>>,
@@ -60,12 +62,20 @@ impl PartWriter {
             bucket: bucket.clone(),
             key: key.to_owned(),
             content_type,
+            part: PART,
             filling: Vec::new(),
             under_way: FuturesUnordered::new(),
             sent: Vec::new(),
             begun: 0,
             upload: None,
         }
+    }
+
+    /// A writer whose parts are large enough for an object of `bytes` bytes.
+    pub fn for_bytes(mut self, bytes: u64) -> PartWriter {
+        let needed = bytes.div_ceil(MAX_PARTS as u64);
+        self.part = usize::try_from(needed).map_or(usize::MAX, |needed| needed.max(PART));
+        self
     }
 
     /// The part that fills up. Append to it, then call [`PartWriter::pass_on`].
@@ -78,9 +88,9 @@ impl PartWriter {
     /// # Errors
     /// [`WriteError::TooLarge`] beyond 10,000 parts; else as the store says, of this or of an earlier part.
     pub async fn pass_on(&mut self) -> Result<(), WriteError> {
-        while self.filling.len() > PART {
-            let mut rest = self.filling.split_off(PART);
-            rest.reserve_exact(PART);
+        while self.filling.len() > self.part {
+            let mut rest = self.filling.split_off(self.part);
+            rest.reserve_exact(self.part.min(PART));
             let part = std::mem::replace(&mut self.filling, rest);
             self.send(part.into()).await?;
         }
@@ -92,7 +102,7 @@ impl PartWriter {
     /// # Errors
     /// As [`PartWriter::pass_on`]. Nothing is visible then, and an upload that was begun is aborted.
     pub async fn finish(mut self) -> Result<(), WriteError> {
-        if self.upload.is_none() && self.filling.len() <= PART {
+        if self.upload.is_none() && self.filling.len() <= self.part {
             let body = std::mem::take(&mut self.filling).into();
             return Ok(self
                 .store
@@ -136,7 +146,7 @@ impl PartWriter {
 
     async fn send(&mut self, part: Bytes) -> Result<(), WriteError> {
         if self.begun == MAX_PARTS {
-            let limit = (MAX_PARTS * PART) as u64;
+            let limit = MAX_PARTS as u64 * self.part as u64;
             return Err(WriteError::TooLarge { limit });
         }
         while self.under_way.len() >= PARTS_UNDER_WAY {
@@ -173,7 +183,7 @@ impl PartWriter {
 }
 
 /// What a task gave. Its panic goes on here; nothing of ours cancels a task that is still awaited.
-pub(super) fn joined<T>(outcome: Result<T, tokio::task::JoinError>) -> T {
+pub(crate) fn joined<T>(outcome: Result<T, tokio::task::JoinError>) -> T {
     match outcome {
         Ok(value) => value,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

@@ -1,0 +1,118 @@
+//! How a command fails, and the exit code that tells it: 1 where something went wrong, 2 where it was asked wrongly.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+use crate::download::DownloadError;
+use crate::manifest::{InvalidSelection, ManifestError};
+use crate::store::embedded::EmbeddedError;
+use crate::store::{ConnectError, WriteError};
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// An option is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A prefix or a pattern is wrong.
+    #[error(transparent)]
+    Selection(#[from] InvalidSelection),
+    /// With `--local`, but about another bucket.
+    #[error("with --local the only bucket is \"local\": write s3://local/{prefix}")]
+    OtherBucket {
+        /// The prefix that was asked for.
+        prefix: String,
+    },
+    /// An archive is no use on a screen.
+    #[error("standard output is a terminal: give -o a file name, or send the output to a file or a pipe")]
+    Terminal,
+    /// A folder cannot be written as an archive.
+    #[error("{path} is a folder: -o needs the name of a file")]
+    IsFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The embedded store did not open.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// No connections to the store.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// No manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// No archive, or not all of it.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// A file could not be uploaded.
+    #[error("{path} was not uploaded: {source}")]
+    Upload {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: WriteError,
+    },
+    /// A file that no key can stand for.
+    #[error("{path} cannot be uploaded: {reason}")]
+    Unnameable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Something of this machine failed.
+    #[error("cannot {what} {path}: {source}")]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Nobody takes the result.
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The server ended by itself.
+    #[error("the server failed: {0}")]
+    Server(io::Error),
+    /// Signals cannot be caught.
+    #[error("cannot listen to signals: {0}")]
+    Signals(io::Error),
+    /// A signal came first.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl CliError {
+    /// 2 for mistakes of usage, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            CliError::Config(_)
+            | CliError::Selection(_)
+            | CliError::OtherBucket { .. }
+            | CliError::Terminal
+            | CliError::IsFolder { .. } => 2,
+            _ => 1,
+        }
+    }
+
+    /// For `map_err`: something about a file failed.
+    pub(super) fn file(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> CliError {
+        let path = path.into();
+        move |source| CliError::File { what, path, source }
+    }
+}

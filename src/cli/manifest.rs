@@ -1,0 +1,78 @@
+//! `sheaf manifest`: a presigned manifest of a prefix.
+
+use std::num::NonZeroUsize;
+use std::time::SystemTime;
+
+use clap::Args;
+
+use super::open::{DEFAULT_URL, open};
+use super::{CliError, S3Url, output};
+use crate::config::{StoreArgs, serve};
+use crate::manifest::{PublishOptions, Selection, publish};
+use crate::period::Period;
+
+/// Options of `sheaf manifest`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = "\
+Examples:
+  sheaf manifest s3://my-bucket/reports/2024/
+  sheaf manifest s3://my-bucket/reports/ --include '*.pdf' --include '*.csv' --expires-in 12h
+
+What it prints:
+  {\"bucket\":…,\"prefix\":…,\"count\":…,\"bytes\":…,\"manifest_key\":…,\"manifest_url\":…,\"expires_at\":…}
+
+Whoever has manifest_url can fetch all of the files, without credentials:
+  curl -fsS \"$MANIFEST_URL\" | jq -r .url | wget --content-disposition -i -")]
+pub struct ManifestArgs {
+    /// What to list
+    #[arg(value_name = "s3://BUCKET/PREFIX")]
+    url: S3Url,
+
+    /// Take only keys that match, below the prefix; may be repeated [default: *.pdf]
+    ///
+    /// `*` stands for any characters, slashes too; case does not matter. `--include '*'` takes everything.
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+
+    /// How long the URLs live: seconds, or 15m, 12h, 7d (the longest)
+    #[arg(long, value_name = "TIME", default_value = "15m", env = "URL_EXPIRY_SECONDS", hide_env_values = true)]
+    expires_in: Period,
+
+    /// Objects that may wait between listing and signing
+    #[arg(long, value_name = "N", default_value = "5000", env = "QUEUE_MAX", hide_env_values = true)]
+    queue_max: NonZeroUsize,
+
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Makes the manifest and prints where it is.
+///
+/// # Errors
+/// As [`publish`] says; nothing is left in the bucket then.
+pub async fn run(args: ManifestArgs) -> Result<(), CliError> {
+    let expires_in = serve::expiry(args.expires_in)?;
+    let selection = Selection::new(args.url.bucket.clone(), &args.url.prefix, &args.include)?;
+    let opened = open(&args.store, &args.url).await?;
+    let options = PublishOptions {
+        expires_in,
+        queue_max: args.queue_max.get(),
+        now: SystemTime::now(),
+    };
+    let published = publish(&opened.store, &selection, &options).await?;
+    if published.count == 0 {
+        output::note(&format!("nothing in {} matches; the manifest is empty", args.url));
+    }
+    if let Some(warning) = &published.warning {
+        output::note(&format!("warning: {warning}"));
+    }
+    if opened.needs_server {
+        let at = args.store.public_endpoint.as_deref().unwrap_or(DEFAULT_URL);
+        let dir = args.store.local.unwrap_or_default();
+        output::note(&format!(
+            "no server of this folder is running: the URLs work only while `sheaf serve --local {}` does, reachable as {at}",
+            dir.display()
+        ));
+    }
+    output::result(&published)
+}

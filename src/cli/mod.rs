@@ -1,0 +1,160 @@
+//! The command line.
+//!
+//! Results go to standard output as JSON, progress and messages to standard error. Exit codes: 0 done, 1 failed, 2 asked
+//! wrongly.
+//!
+//! | file | owns |
+//! |---|---|
+//! | [`serve`] | `sheaf serve` |
+//! | [`demo`] | `sheaf demo`: sample files, their store and a server |
+//! | [`seed`] | `sheaf seed`: a folder into a bucket |
+//! | [`manifest`] | `sheaf manifest` |
+//! | [`mod@zip`] | `sheaf zip`: an archive into a file or a pipe |
+//! | [`completions`] | `sheaf completions` |
+//! | [`open`] | the store of one command |
+//! | [`server_record`] | finding the server of a folder |
+//! | [`s3_url`] | `s3://bucket/prefix` |
+//! | [`log`] | where log lines go, and how they look |
+//! | [`output`] | results, messages, progress |
+//! | [`signals`] | stopping |
+//! | [`error`] | how a command fails |
+
+pub mod completions;
+pub mod demo;
+pub mod error;
+pub mod log;
+pub mod manifest;
+pub mod open;
+pub mod output;
+pub mod s3_url;
+pub mod seed;
+pub mod serve;
+pub mod server_record;
+pub mod signals;
+pub mod zip;
+
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use error::CliError;
+pub use s3_url::{InvalidS3Url, S3Url};
+
+use signals::until_interrupted;
+
+/// Stream an S3 prefix as one ZIP archive, or hand out manifests of presigned URLs
+///
+/// sheaf makes a single download out of everything below a prefix of an S3 bucket: archives that stream as they are made,
+/// and manifests of presigned URLs, each for a whole folder of files.
+#[derive(Debug, Parser)]
+#[command(name = "sheaf", version, propagate_version = true)]
+#[command(after_help = "\
+Try it:  sheaf demo
+Results go to standard output as JSON, messages to standard error.
+Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+pub struct Cli {
+    #[command(flatten)]
+    log: log::LogArgs,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try sheaf: sample PDFs, a store, a server, and links to paste
+    Demo(demo::DemoArgs),
+    /// Serve archives and manifests over HTTP
+    Serve(Box<serve::ServeCommand>),
+    /// Upload a folder
+    Seed(seed::SeedArgs),
+    /// Make a manifest of presigned URLs, and print where it is
+    Manifest(manifest::ManifestArgs),
+    /// Write everything below a prefix into one ZIP archive
+    Zip(zip::ZipArgs),
+    /// Print a script that completes sheaf's commands and options in a shell
+    Completions(completions::CompletionsArgs),
+}
+
+impl Cli {
+    /// Parses the process's arguments and environment. Where they make no sense, or ask for help, says so and exits.
+    pub fn parse_process() -> Cli {
+        let matches = command().get_matches();
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// [`CliError`], whose exit code says whose mistake it is.
+    pub async fn run(self) -> Result<(), CliError> {
+        let serves = matches!(self.command, Command::Demo(_) | Command::Serve(_));
+        self.log.start(serves);
+        match self.command {
+            Command::Demo(args) => demo::run(args).await,
+            Command::Serve(args) => serve::run(*args).await,
+            Command::Seed(args) => until_interrupted(seed::run(args)).await,
+            Command::Manifest(args) => until_interrupted(manifest::run(args)).await,
+            Command::Zip(args) => until_interrupted(zip::run(args)).await,
+            Command::Completions(args) => completions::run(&args),
+        }
+    }
+}
+
+/// The whole command line.
+///
+/// An environment variable that is set but empty counts as unset: compose files and unit files leave them so.
+pub fn command() -> clap::Command {
+    forget_blanks(Cli::command())
+}
+
+fn forget_blanks(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            let value = arg.get_env().and_then(std::env::var_os);
+            if value.is_some_and(|value| value.is_empty()) {
+                arg.env(Resettable::Reset)
+            } else {
+                arg
+            }
+        })
+        .mut_subcommands(forget_blanks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_says_what_it_is_for() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&command());
+    }
+
+    #[test]
+    fn patterns_and_periods() {
+        let parse = |arguments: &[&str]| command().try_get_matches_from(arguments);
+        assert!(parse(&["sheaf", "manifest", "s3://abc/x", "--include", "*", "--include=*.csv"]).is_ok());
+        for wrong in [
+            &["sheaf"][..],
+            &["sheaf", "manifest"],
+            &["sheaf", "manifest", "abc/x"],
+            &["sheaf", "manifest", "s3://abc/x", "--expires-in", "soon"],
+            &["sheaf", "zip", "s3://abc/x"],
+            &["sheaf", "serve", "--path-style", "--virtual-hosted"],
+            &["sheaf", "serve", "--queue-max", "0"],
+        ] {
+            assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `sheaf serve`: the HTTP server.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use clap::Args;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use super::server_record::{PublishedRecord, ServerRecord};
+use super::signals::Signals;
+use super::{CliError, output};
+use crate::config::{Environment, Place, ServeArgs, ServeConfig};
+use crate::http::{self, ServerConfig};
+use crate::store::embedded::EmbeddedStore;
+use crate::store::{Store, StoreOptions};
+
+/// Options of `sheaf serve`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = "\
+Examples:
+  sheaf serve --local ./files
+  sheaf serve --bucket my-bucket --prefix reports/
+  SHEAF_API_KEYS=$(openssl rand -hex 24) sheaf serve --listen 0.0.0.0:8080 --bucket my-bucket
+
+Then:
+  curl -fOJ 'http://127.0.0.1:8080/v1/zip?prefix=reports/&filename=reports.zip'
+
+Once it listens it prints {\"listening\":…,\"bucket\":…,\"local\":…} on standard output. SIGTERM and SIGINT stop it after the
+downloads under way, a second signal at once.")]
+pub struct ServeCommand {
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+/// What is printed once the server listens.
+#[derive(Debug, Serialize)]
+struct Listening<'a> {
+    listening: &'a str,
+    bucket: Option<&'a str>,
+    local: Option<&'a std::path::Path>,
+}
+
+/// A server that listens, but does not answer yet.
+pub(super) struct Server {
+    /// Its address, as a client on this machine writes it.
+    pub(super) url: String,
+    config: ServerConfig,
+    listener: TcpListener,
+    _record: Option<PublishedRecord>,
+}
+
+/// Serves until a signal comes.
+///
+/// # Errors
+/// [`CliError::Config`] and [`CliError::Listen`] before anything is answered.
+pub async fn run(command: ServeCommand) -> Result<(), CliError> {
+    let config = command.serve.check(Environment::of_process())?;
+    let signals = Signals::catch()?;
+    let listener = listen(&config.listen).await?;
+    let place = config.store.place.clone();
+    let bucket = config.bucket.clone();
+    let server = Server::open(config, listener).await?;
+    output::result(&Listening {
+        listening: &server.url,
+        bucket: bucket.as_ref().map(|bucket| bucket.as_str()),
+        local: match &place {
+            Place::Local { dir, .. } => Some(dir),
+            Place::Remote => None,
+        },
+    })?;
+    server.run(signals).await
+}
+
+impl Server {
+    /// Opens the store; nothing is answered before [`Server::run`].
+    pub(super) async fn open(
+        config: ServeConfig,
+        listener: TcpListener,
+    ) -> Result<Server, CliError> {
+        let address = listener.local_addr().map_err(CliError::Server)?;
+        let url = local_url(address);
+        let public_url = config.public_url.as_ref().map(origin);
+        let public_url = public_url.unwrap_or_else(|| url.clone());
+        let (store, embedded, record) = match &config.store.place {
+            Place::Remote => (Store::connect(&config.store.options).await?, None, None),
+            Place::Local { dir, state_dir } => {
+                let embedded = EmbeddedStore::open(dir, state_dir)?;
+                let named = config.store.options.public_endpoint.clone();
+                let public_endpoint = named.unwrap_or_else(|| public_url.clone());
+                let options = StoreOptions {
+                    public_endpoint: Some(public_endpoint.clone()),
+                    ..config.store.options.clone()
+                };
+                let record = ServerRecord {
+                    dir: dir.clone(),
+                    url: url.clone(),
+                    public_url: public_endpoint,
+                    pid: std::process::id(),
+                };
+                let published = record
+                    .publish(state_dir)
+                    .map_err(CliError::file("write to", state_dir))?;
+                if published.is_none() {
+                    tracing::warn!(dir = %dir.display(), "another server serves this folder already");
+                }
+                (Store::embedded(&embedded, &options), Some(embedded), published)
+            }
+        };
+        if !address.ip().to_canonical().is_loopback() && config.public_url.is_none() {
+            tracing::warn!(%url, "clients elsewhere need another address: set --public-url");
+        }
+        Ok(Server {
+            url,
+            config: ServerConfig {
+                store,
+                embedded,
+                default_bucket: config.bucket,
+                default_prefix: config.prefix,
+                api_keys: config.api_keys,
+                public_url: config.public_url,
+                expires_in: config.expires_in,
+                queue_max: config.queue_max,
+                limits: config.limits,
+            },
+            listener,
+            _record: record,
+        })
+    }
+
+    /// Answers until a signal comes and the downloads under way are done.
+    pub(super) async fn run(self, signals: Signals) -> Result<(), CliError> {
+        http::run(self.config, self.listener, signals.shutdown())
+            .await
+            .map_err(CliError::Server)
+    }
+}
+
+/// Listens on the first address that can be had.
+pub(super) async fn listen(addresses: &[SocketAddr]) -> Result<TcpListener, CliError> {
+    let mut failure = None;
+    for &address in addresses {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(source) => failure = Some(CliError::Listen { address, source }),
+        }
+    }
+    Err(failure.unwrap_or_else(|| {
+        CliError::Server(std::io::ErrorKind::AddrNotAvailable.into())
+    }))
+}
+
+/// How a client on this machine reaches an address; one that stands for all addresses is reached by loopback.
+fn local_url(mut address: SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{address}")
+}
+
+fn origin(url: &url::Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_clients_write_them() {
+        for (address, url) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("0.0.0.0:80", "http://127.0.0.1:80"),
+            ("[::]:80", "http://[::1]:80"),
+            ("192.0.2.1:9", "http://192.0.2.1:9"),
+        ] {
+            assert_eq!(local_url(address.parse().unwrap()), url);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_address_that_can_be_had_is_taken() {
+        let taken = listen(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = listen(&[address]).await.unwrap_err();
+        assert!(error.to_string().starts_with(&format!("cannot listen on {address}: ")));
+        assert!(listen(&[address, "127.0.0.1:0".parse().unwrap()]).await.is_ok());
+    }
+}

@@ -1,0 +1,140 @@
+//! From raw arguments and environment variables to a checked configuration. Nothing else reads the environment.
+//!
+//! | file | owns |
+//! |---|---|
+//! | [`store`] | which store, and how it is reached |
+//! | [`serve`] | the listener, who may come in, and bounds |
+
+pub mod serve;
+pub mod store;
+
+use std::path::PathBuf;
+
+pub use serve::{ServeArgs, ServeConfig};
+pub use store::{Place, StoreArgs, StoreConfig};
+
+use crate::http::InvalidApiKeys;
+use crate::manifest::InvalidSelection;
+use crate::store::InvalidBucket;
+
+/// Why a configuration cannot be used. All of these are mistakes of usage.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// An option that needs a URL has something else.
+    #[error("{option}: {text:?} is not a URL of the form http://host:port or https://host")]
+    Url {
+        /// The option's name.
+        option: &'static str,
+        /// What it was given.
+        text: String,
+    },
+    /// The embedded store's URLs are signed, path included, so no proxy may move them below a path.
+    #[error("--public-url: with --local it cannot have a path, and {url} has one")]
+    PublicPath {
+        /// The URL.
+        url: url::Url,
+    },
+    /// A bucket name that breaks the naming rules.
+    #[error("--bucket: {0}")]
+    Bucket(#[from] InvalidBucket),
+    /// The embedded store has one bucket.
+    #[error("--bucket (BUCKET_NAME): with --local the only bucket is \"local\", not {0:?}")]
+    OtherBucket(crate::store::Bucket),
+    /// A default prefix that no selection can have.
+    #[error("--prefix: {0}")]
+    Prefix(InvalidSelection),
+    /// URLs cannot live that long.
+    #[error("--expires-in (URL_EXPIRY_SECONDS): {0}, but URLs live from 1s to 7d")]
+    Expiry(crate::period::Period),
+    /// An address that cannot be listened on.
+    #[error("--listen: {text:?} is no address of the form 127.0.0.1:8080 ({reason})")]
+    Listen {
+        /// What was given.
+        text: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// Anybody could come in.
+    #[error(
+        "--listen: {address} can be reached from other machines, and no API keys are set, so anybody could read the buckets: set SHEAF_API_KEYS, listen on 127.0.0.1, or say --allow-anonymous if that is meant"
+    )]
+    Open {
+        /// The address.
+        address: std::net::SocketAddr,
+    },
+    /// Keys that are no good.
+    #[error("{variable}: {source}")]
+    ApiKeys {
+        /// The environment variable that they come from.
+        variable: &'static str,
+        /// What is wrong.
+        source: InvalidApiKeys,
+    },
+    /// Which of the two would be meant?
+    #[error("SHEAF_API_KEYS and SHEAF_API_KEYS_FILE are both set: set one")]
+    KeysTwice,
+    /// Keys were wanted, and there are none.
+    #[error("SHEAF_API_KEYS_FILE: {path} holds no key")]
+    NoKeys {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of keys cannot be read.
+    #[error("SHEAF_API_KEYS_FILE: cannot read {path}: {source}")]
+    KeysFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The folder to serve is not there.
+    #[error("--local: cannot use {dir}: {source}")]
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// There is no home to keep state in.
+    #[error("no place for state: set --state-dir (neither XDG_STATE_HOME nor HOME is set)")]
+    NoStateDir,
+}
+
+/// The environment: a function, so that tests have one of their own. Empty variables count as unset.
+#[derive(Clone, Copy)]
+pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl<'a> Environment<'a> {
+    /// An environment of one's own.
+    pub fn new(variables: &'a dyn Fn(&str) -> Option<String>) -> Environment<'a> {
+        Environment(variables)
+    }
+
+    /// The process's own.
+    pub fn of_process() -> Environment<'static> {
+        Environment(&|name| std::env::var(name).ok())
+    }
+
+    /// The value of a variable.
+    pub fn get(self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+}
+
+/// An `http` or `https` URL with a host, and without credentials, query and fragment.
+fn web_url(option: &'static str, text: &str) -> Result<url::Url, ConfigError> {
+    url::Url::parse(text)
+        .ok()
+        .filter(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        })
+        .ok_or_else(|| ConfigError::Url {
+            option,
+            text: text.to_owned(),
+        })
+}

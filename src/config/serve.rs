@@ -1,0 +1,199 @@
+//! The server's options: the listener, who may come in, defaults of requests, and bounds.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use url::Url;
+
+use super::store::positive;
+use super::{ConfigError, Environment, Place, StoreArgs, StoreConfig, web_url};
+use crate::http::{ApiKeys, Limits};
+use crate::manifest::Selection;
+use crate::period::Period;
+use crate::store::{Bucket, presign};
+use crate::store::embedded;
+
+/// Raw options of the server.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// The address to listen on; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "SHEAF_LISTEN", hide_env_values = true)]
+    pub listen: String,
+
+    /// The URL under which clients reach this server, where that is not the address above: https://files.example.org
+    #[arg(long, value_name = "URL", env = "SHEAF_PUBLIC_URL", hide_env_values = true)]
+    pub public_url: Option<String>,
+
+    /// The bucket of requests that name none [default: none, or `local` with --local]
+    #[arg(long, value_name = "BUCKET", env = "BUCKET_NAME", hide_env_values = true)]
+    pub bucket: Option<String>,
+
+    /// The prefix of requests that name none
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true, env = "PREFIX", hide_env_values = true)]
+    pub prefix: String,
+
+    /// How long presigned URLs live where a request does not say: seconds, or 15m, 12h, 7d
+    #[arg(long, value_name = "TIME", default_value = "15m", env = "URL_EXPIRY_SECONDS", hide_env_values = true)]
+    pub expires_in: Period,
+
+    /// Objects that may wait between listing and signing
+    #[arg(long, value_name = "N", default_value = "5000", env = "QUEUE_MAX", hide_env_values = true)]
+    pub queue_max: NonZeroUsize,
+
+    /// Let everybody use the API who reaches the address
+    ///
+    /// Without it, and without API keys, sheaf listens on loopback addresses only. Keys are set in SHEAF_API_KEYS
+    /// (separated by commas) or in the file that SHEAF_API_KEYS_FILE names (one a line); clients send them as
+    /// `Authorization: Bearer KEY`.
+    #[arg(long, env = "SHEAF_ALLOW_ANONYMOUS", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub allow_anonymous: bool,
+
+    /// Connections of clients at the most
+    #[arg(long, value_name = "N", default_value = "1024", env = "SHEAF_MAX_CONNECTIONS", hide_env_values = true)]
+    pub max_connections: NonZeroUsize,
+
+    /// How long a client may take to send the head of a request
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive, env = "SHEAF_HEADER_TIMEOUT", hide_env_values = true)]
+    pub header_timeout: Period,
+
+    /// How long downloads may go on after the signal to stop
+    #[arg(long, value_name = "TIME", default_value = "30s", env = "SHEAF_DRAIN", hide_env_values = true)]
+    pub drain: Period,
+
+    /// Where the objects are.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// A checked server.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// The addresses to try, in order.
+    pub listen: Vec<SocketAddr>,
+    /// The URL under which clients reach the server.
+    pub public_url: Option<Url>,
+    /// The bucket of requests that name none.
+    pub bucket: Option<Bucket>,
+    /// The prefix of requests that name none.
+    pub prefix: String,
+    /// How long presigned URLs live where a request does not say.
+    pub expires_in: Duration,
+    /// Objects that may wait between listing and signing.
+    pub queue_max: usize,
+    /// Who may use the API.
+    pub api_keys: ApiKeys,
+    /// Whether everybody may, where there are no keys.
+    pub allow_anonymous: bool,
+    /// Bounds on what clients can hold.
+    pub limits: Limits,
+    /// Where the objects are.
+    pub store: StoreConfig,
+}
+
+impl ServeArgs {
+    /// Checks the options, reads the API keys, and looks the address up.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which option is wrong.
+    pub fn check(&self, environment: Environment<'_>) -> Result<ServeConfig, ConfigError> {
+        let store = self.store.check(environment)?;
+        let is_local = store.place != Place::Remote;
+        let public_url = self.public_url.as_deref();
+        let public_url = public_url.map(|text| web_url("--public-url", text)).transpose()?;
+        if let Some(url) = public_url.as_ref().filter(|url| is_local && url.path() != "/") {
+            return Err(ConfigError::PublicPath { url: url.clone() });
+        }
+        let bucket = match self.bucket.as_deref() {
+            Some(name) => Some(name),
+            None => is_local.then_some(embedded::BUCKET),
+        };
+        let bucket = bucket.map(Bucket::new).transpose()?;
+        if let Some(bucket) = &bucket {
+            if is_local && bucket.as_str() != embedded::BUCKET {
+                return Err(ConfigError::OtherBucket(bucket.clone()));
+            }
+            Selection::new(bucket.clone(), &self.prefix, &[]).map_err(ConfigError::Prefix)?;
+        }
+        let api_keys = api_keys(environment)?;
+        let listen = resolve(&self.listen)?;
+        if api_keys.is_empty() && !self.allow_anonymous {
+            let open = listen.iter().find(|address| !address.ip().to_canonical().is_loopback());
+            if let Some(&address) = open {
+                return Err(ConfigError::Open { address });
+            }
+        }
+        Ok(ServeConfig {
+            listen,
+            public_url,
+            bucket,
+            prefix: self.prefix.clone(),
+            expires_in: expiry(self.expires_in)?,
+            queue_max: self.queue_max.get(),
+            api_keys,
+            allow_anonymous: self.allow_anonymous,
+            limits: Limits {
+                max_connections: self.max_connections.get(),
+                header_timeout: self.header_timeout.duration(),
+                drain: self.drain.duration(),
+            },
+            store,
+        })
+    }
+}
+
+/// The life of presigned URLs, which S3 bounds.
+///
+/// # Errors
+/// [`ConfigError::Expiry`] outside of 1 s to 7 days.
+pub fn expiry(period: Period) -> Result<Duration, ConfigError> {
+    let duration = period.duration();
+    if duration.is_zero() || duration > presign::LONGEST {
+        return Err(ConfigError::Expiry(period));
+    }
+    Ok(duration)
+}
+
+fn resolve(text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
+    let fails = |reason: String| ConfigError::Listen {
+        text: text.to_owned(),
+        reason,
+    };
+    let addresses: Vec<SocketAddr> = text
+        .to_socket_addrs()
+        .map_err(|error| fails(error.to_string()))?
+        .collect();
+    if addresses.is_empty() {
+        return Err(fails("the name has no address".to_owned()));
+    }
+    Ok(addresses)
+}
+
+/// Secrets have no option: everybody on the machine sees a command line.
+fn api_keys(environment: Environment<'_>) -> Result<ApiKeys, ConfigError> {
+    let parse = |variable, list: &str| {
+        ApiKeys::parse(list).map_err(|source| ConfigError::ApiKeys { variable, source })
+    };
+    match (environment.get("SHEAF_API_KEYS"), environment.get("SHEAF_API_KEYS_FILE")) {
+        (Some(_), Some(_)) => Err(ConfigError::KeysTwice),
+        (list, None) => parse("SHEAF_API_KEYS", &list.unwrap_or_default()),
+        (None, Some(path)) => {
+            let path = PathBuf::from(path);
+            let list = match std::fs::read_to_string(&path) {
+                Ok(list) => list,
+                Err(source) => return Err(ConfigError::KeysFile { path, source }),
+            };
+            let keys = parse("SHEAF_API_KEYS_FILE", &list)?;
+            if keys.is_empty() {
+                return Err(ConfigError::NoKeys { path });
+            }
+            Ok(keys)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! Which store, and how it is reached: options that all commands share.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use sha2::{Digest, Sha256};
+
+use super::{ConfigError, Environment, web_url};
+use crate::period::Period;
+use crate::store::StoreOptions;
+
+/// Raw options of the store.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Store")]
+pub struct StoreArgs {
+    /// Serve this folder as the bucket `local` instead of using an S3 store
+    ///
+    /// The folder itself is the bucket: its files are the objects, nothing is imported. It may be read-only. `local` is
+    /// then also the default bucket.
+    #[arg(long, value_name = "DIR", env = "SHEAF_LOCAL", hide_env_values = true)]
+    pub local: Option<PathBuf>,
+
+    /// Where state is kept [default: $XDG_STATE_HOME/sheaf, or ~/.local/state/sheaf]
+    ///
+    /// With --local: the embedded store's credentials, and the objects that sheaf itself writes. The default has a
+    /// sub-folder for every folder that is served.
+    #[arg(long, value_name = "DIR", env = "SHEAF_STATE_DIR", hide_env_values = true)]
+    pub state_dir: Option<PathBuf>,
+
+    /// Use another S3 store than AWS: http://127.0.0.1:9000
+    ///
+    /// Also taken from AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL. Credentials come from the usual AWS chain: environment,
+    /// profile, web identity, container, instance.
+    #[arg(long, value_name = "URL", env = "S3_ENDPOINT_URL", hide_env_values = true)]
+    pub endpoint_url: Option<String>,
+
+    /// The name under which recipients reach the store, for presigned URLs [default: the endpoint]
+    #[arg(long, value_name = "URL", env = "S3_PUBLIC_ENDPOINT_URL", hide_env_values = true)]
+    pub public_endpoint: Option<String>,
+
+    /// The store's region [default: the AWS chain's (AWS_DEFAULT_REGION, profile), else us-east-1]
+    #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true)]
+    pub region: Option<String>,
+
+    /// Ask for https://host/bucket/key; the default with an endpoint of its own
+    #[arg(long, conflicts_with = "virtual_hosted")]
+    pub path_style: bool,
+
+    /// Ask for https://bucket.host/key; the default for AWS
+    #[arg(long)]
+    pub virtual_hosted: bool,
+
+    /// Both of the above, for the environment
+    #[arg(long, value_enum, value_name = "STYLE", default_value_t, env = "S3_ADDRESSING_STYLE", hide_env_values = true)]
+    pub addressing_style: AddressingStyle,
+
+    /// How long a connection to the store may take to open
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = positive, env = "SHEAF_CONNECT_TIMEOUT", hide_env_values = true)]
+    pub connect_timeout: Option<Period>,
+
+    /// How long the store may be silent before a read is given up
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = positive, env = "SHEAF_READ_TIMEOUT", hide_env_values = true)]
+    pub read_timeout: Option<Period>,
+
+    /// Connections to the store at the most
+    #[arg(long, value_name = "N", default_value = "256", env = "SHEAF_MAX_STORE_CONNECTIONS", hide_env_values = true)]
+    pub max_store_connections: Option<NonZeroUsize>,
+}
+
+/// How a bucket is named in a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum AddressingStyle {
+    /// Path style with an endpoint of its own, else virtual-hosted.
+    #[default]
+    Auto,
+    /// `https://host/bucket/key`.
+    Path,
+    /// `https://bucket.host/key`.
+    Virtual,
+}
+
+/// A checked store.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// Which store.
+    pub place: Place,
+    /// How it is reached.
+    pub options: StoreOptions,
+}
+
+/// Which store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// AWS, or the endpoint in the options.
+    Remote,
+    /// A folder, served by this program.
+    Local {
+        /// The folder, canonical.
+        dir: PathBuf,
+        /// Where its state is kept.
+        state_dir: PathBuf,
+    },
+}
+
+impl StoreArgs {
+    /// Checks the options. `--local` goes before any endpoint.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which option is wrong.
+    pub fn check(&self, environment: Environment<'_>) -> Result<StoreConfig, ConfigError> {
+        let place = match &self.local {
+            Some(dir) => self.local(dir, environment)?,
+            None => Place::Remote,
+        };
+        let endpoint = self.endpoint_url.clone().or_else(|| from_aws(environment));
+        let endpoint = endpoint.filter(|_| place == Place::Remote);
+        let named = |option, text: Option<String>| {
+            text.map(|text| web_url(option, &text).map(|_| text)).transpose()
+        };
+        let defaults = StoreOptions::default();
+        let seconds = |period: Option<Period>, otherwise| period.map_or(otherwise, Period::duration);
+        let options = StoreOptions {
+            endpoint: named("--endpoint-url (S3_ENDPOINT_URL)", endpoint)?,
+            public_endpoint: named(
+                "--public-endpoint (S3_PUBLIC_ENDPOINT_URL)",
+                self.public_endpoint.clone(),
+            )?,
+            region: self.region.clone(),
+            path_style: match (self.path_style, self.virtual_hosted, self.addressing_style) {
+                (true, ..) => Some(true),
+                (_, true, _) => Some(false),
+                (.., AddressingStyle::Auto) => None,
+                (.., style) => Some(style == AddressingStyle::Path),
+            },
+            connect_timeout: seconds(self.connect_timeout, defaults.connect_timeout),
+            read_timeout: seconds(self.read_timeout, defaults.read_timeout),
+            max_connections: self
+                .max_store_connections
+                .map_or(defaults.max_connections, NonZeroUsize::get),
+        };
+        Ok(StoreConfig { place, options })
+    }
+
+    fn local(&self, dir: &Path, environment: Environment<'_>) -> Result<Place, ConfigError> {
+        let unusable = |source| ConfigError::Folder {
+            dir: dir.to_owned(),
+            source,
+        };
+        let canonical = dir.canonicalize().map_err(unusable)?;
+        if !canonical.is_dir() {
+            return Err(unusable(std::io::ErrorKind::NotADirectory.into()));
+        }
+        let state_dir = match &self.state_dir {
+            Some(state_dir) => state_dir.clone(),
+            None => default_state_dir(environment)?.join("local").join(folder_id(&canonical)),
+        };
+        Ok(Place::Local {
+            dir: canonical,
+            state_dir,
+        })
+    }
+}
+
+/// Parses a length of time that is not zero.
+pub(super) fn positive(text: &str) -> Result<Period, String> {
+    let period: Period = text.parse().map_err(|error| format!("{error}"))?;
+    if period.duration().is_zero() {
+        return Err("it must be longer than nothing".to_owned());
+    }
+    Ok(period)
+}
+
+/// Source: [service-specific endpoints](https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
+fn from_aws(environment: Environment<'_>) -> Option<String> {
+    let ignored = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    if ignored.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return None;
+    }
+    environment
+        .get("AWS_ENDPOINT_URL_S3")
+        .or_else(|| environment.get("AWS_ENDPOINT_URL"))
+}
+
+/// Source: [XDG base directories](https://specifications.freedesktop.org/basedir-spec/latest/): relative paths are to
+/// be ignored.
+fn default_state_dir(environment: Environment<'_>) -> Result<PathBuf, ConfigError> {
+    let absolute = |name| {
+        let path = environment.get(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .map(|base| base.join("sheaf"))
+        .ok_or(ConfigError::NoStateDir)
+}
+
+/// What is kept about one folder must not be taken for another's.
+fn folder_id(canonical: &Path) -> String {
+    let digest = Sha256::digest(canonical.as_os_str().as_encoded_bytes());
+    hex::encode(&digest[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(args: StoreArgs, variables: &[(&str, &str)]) -> Result<StoreConfig, ConfigError> {
+        let get = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        args.check(Environment::new(&get))
+    }
+
+    #[test]
+    fn endpoints_have_an_order() {
+        let with_flag = StoreArgs {
+            endpoint_url: Some("http://flag:1".to_owned()),
+            ..StoreArgs::default()
+        };
+        let both = [("AWS_ENDPOINT_URL", "http://all:1"), ("AWS_ENDPOINT_URL_S3", "http://s3:1")];
+        let endpoint = |args, variables: &[(&str, &str)]| check(args, variables).unwrap().options.endpoint;
+        assert_eq!(endpoint(with_flag, &both).as_deref(), Some("http://flag:1"));
+        assert_eq!(endpoint(StoreArgs::default(), &both).as_deref(), Some("http://s3:1"));
+        assert_eq!(endpoint(StoreArgs::default(), &both[..1]).as_deref(), Some("http://all:1"));
+        let ignored = [both[0], ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")];
+        assert_eq!(endpoint(StoreArgs::default(), &ignored), None);
+        assert_eq!(endpoint(StoreArgs::default(), &[("AWS_ENDPOINT_URL", "")]), None);
+    }
+
+    #[test]
+    fn endpoints_are_urls() {
+        for text in ["localhost:9000", "ftp://x", "http://", "http://u:p@x", "http://x?y"] {
+            let args = StoreArgs {
+                endpoint_url: Some(text.to_owned()),
+                ..StoreArgs::default()
+            };
+            let error = check(args, &[]).unwrap_err();
+            assert!(error.to_string().starts_with("--endpoint-url (S3_ENDPOINT_URL): "), "{text}");
+        }
+    }
+
+    #[test]
+    fn addressing_styles() {
+        let style = |path_style, virtual_hosted, addressing_style| {
+            let args = StoreArgs {
+                path_style,
+                virtual_hosted,
+                addressing_style,
+                ..StoreArgs::default()
+            };
+            check(args, &[]).unwrap().options.path_style
+        };
+        assert_eq!(style(false, false, AddressingStyle::Auto), None);
+        assert_eq!(style(false, false, AddressingStyle::Path), Some(true));
+        assert_eq!(style(false, false, AddressingStyle::Virtual), Some(false));
+        assert_eq!(style(true, false, AddressingStyle::Virtual), Some(true), "the flag goes first");
+        assert_eq!(style(false, true, AddressingStyle::Path), Some(false));
+    }
+
+    #[test]
+    fn every_folder_has_its_own_state() {
+        let base = tempfile::tempdir().unwrap();
+        let state_of = |name: &str, variables: &[(&str, &str)]| {
+            let dir = base.path().join(name);
+            std::fs::create_dir_all(&dir).unwrap();
+            let args = StoreArgs {
+                local: Some(dir.join("..").join(name)),
+                endpoint_url: Some("not looked at".to_owned()),
+                ..StoreArgs::default()
+            };
+            match check(args, variables).unwrap().place {
+                Place::Local { dir: canonical, state_dir } => {
+                    assert_eq!(canonical, dir.canonicalize().unwrap());
+                    state_dir
+                }
+                Place::Remote => panic!("--local was given"),
+            }
+        };
+        let home = [("HOME", "/h"), ("XDG_STATE_HOME", "not/absolute")];
+        let a = state_of("a", &home);
+        assert!(a.starts_with("/h/.local/state/sheaf/local"));
+        assert_eq!(a, state_of("a", &home));
+        assert_ne!(a, state_of("b", &home));
+        assert!(state_of("a", &[("XDG_STATE_HOME", "/s")]).starts_with("/s/sheaf/local"));
+    }
+
+    #[test]
+    fn folders_must_be_folders() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for dir in [file.path().to_owned(), file.path().join("missing")] {
+            let args = StoreArgs {
+                local: Some(dir),
+                ..StoreArgs::default()
+            };
+            assert!(matches!(check(args, &[]), Err(ConfigError::Folder { .. })));
+        }
+        let args = StoreArgs {
+            local: Some(std::env::temp_dir()),
+            ..StoreArgs::default()
+        };
+        assert!(matches!(check(args, &[]), Err(ConfigError::NoStateDir)));
+    }
+
+    #[test]
+    fn no_time_at_all_is_refused() {
+        assert!(positive("0").is_err());
+        assert_eq!(positive("1m"), Ok(Period::from_secs(60)));
+    }
+}

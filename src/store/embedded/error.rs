@@ -1,0 +1,160 @@
+//! What can go wrong in the embedded store, and the one table that turns it into S3's error codes.
+//!
+//! [`EmbeddedError`] is for opening the store; [`OpError`] is for one S3 operation and never leaves this folder
+//! but as an [`S3Error`].
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use http::{HeaderMap, HeaderValue, header::CONTENT_RANGE};
+use s3s::{S3Error, S3ErrorCode};
+
+/// Why a folder could not be opened as a store.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// The folder to serve cannot be resolved.
+    #[error("cannot open the folder {}", path.display())]
+    Folder {
+        /// The folder as it was given.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The path to serve is not a folder.
+    #[error("{} is not a folder", path.display())]
+    NotAFolder {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The state folder cannot be made or written.
+    #[error("cannot use the state folder {}", path.display())]
+    State {
+        /// The path that failed.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The state folder is the served folder itself, so credentials would be served as objects.
+    #[error("the state folder {} must not be the served folder itself", path.display())]
+    StateIsFolder {
+        /// The path of both.
+        path: PathBuf,
+    },
+    /// The file of credentials is there but cannot be understood.
+    #[error("the credentials in {} cannot be read", path.display())]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// Why one S3 operation failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpError {
+    #[error("the bucket does not exist")]
+    NoSuchBucket,
+    #[error("the key does not exist")]
+    NoSuchKey,
+    #[error("the bucket is not versioned")]
+    NoSuchVersion,
+    #[error("the upload does not exist; it may have been completed or aborted")]
+    NoSuchUpload,
+    #[error("the condition {header} does not hold")]
+    PreconditionFailed { header: &'static str },
+    #[error("the served folder is read-only")]
+    ReadOnly,
+    #[error("the folder of {below:?} cannot be listed")]
+    Unlistable { below: String, source: io::Error },
+    #[error("the range lies outside the object's {size} bytes")]
+    RangeNotSatisfiable { size: u64 },
+    #[error("the body has {actual} bytes where {expected} were announced")]
+    IncompleteBody { expected: u64, actual: u64 },
+    #[error("the body broke off: {source}")]
+    BrokenBody {
+        source: Box<dyn Error + Send + Sync>,
+    },
+    #[error("the body does not have the {algorithm} that was sent with it")]
+    BadDigest { algorithm: &'static str },
+    #[error("the trailer {name} was announced but did not come")]
+    MissingTrailer { name: String },
+    #[error("{name} is not valid")]
+    InvalidArgument { name: &'static str },
+    #[error("part {number} is missing or differs from what was uploaded")]
+    InvalidPart { number: i32 },
+    #[error("the parts are not in ascending order")]
+    InvalidPartOrder,
+    #[error("part {number} has {size} bytes; all but the last need 5 MiB")]
+    PartTooSmall { number: i32, size: u64 },
+    #[error("the list of parts is empty")]
+    NoParts,
+    #[error("the file changed while it was read")]
+    ChangedWhileRead,
+    #[error("cannot {doing}")]
+    Io {
+        doing: &'static str,
+        source: io::Error,
+    },
+}
+
+impl OpError {
+    /// Wraps an I/O error with what was being done, for `map_err`.
+    pub(super) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> OpError {
+        move |source| OpError::Io { doing, source }
+    }
+}
+
+impl From<OpError> for S3Error {
+    fn from(error: OpError) -> S3Error {
+        let code = match &error {
+            OpError::NoSuchBucket => S3ErrorCode::NoSuchBucket,
+            OpError::NoSuchKey => S3ErrorCode::NoSuchKey,
+            OpError::NoSuchVersion => S3ErrorCode::NoSuchVersion,
+            OpError::NoSuchUpload => S3ErrorCode::NoSuchUpload,
+            OpError::PreconditionFailed { .. } => S3ErrorCode::PreconditionFailed,
+            OpError::ReadOnly | OpError::Unlistable { .. } => S3ErrorCode::AccessDenied,
+            OpError::RangeNotSatisfiable { .. } => S3ErrorCode::InvalidRange,
+            OpError::IncompleteBody { .. } | OpError::MissingTrailer { .. } => {
+                S3ErrorCode::IncompleteBody
+            }
+            OpError::BrokenBody { source } => broken_body_code(source.as_ref()),
+            OpError::BadDigest { .. } => S3ErrorCode::BadDigest,
+            OpError::InvalidArgument { .. } => S3ErrorCode::InvalidArgument,
+            OpError::InvalidPart { .. } => S3ErrorCode::InvalidPart,
+            OpError::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
+            OpError::PartTooSmall { .. } => S3ErrorCode::EntityTooSmall,
+            OpError::NoParts => S3ErrorCode::InvalidRequest,
+            OpError::ChangedWhileRead => S3ErrorCode::OperationAborted,
+            OpError::Io { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    S3ErrorCode::AccessDenied
+                }
+                _ => S3ErrorCode::InternalError,
+            },
+        };
+        let mut answer = S3Error::with_message(code, error.to_string());
+        if let OpError::RangeNotSatisfiable { size } = &error
+            && let Ok(value) = HeaderValue::try_from(format!("bytes */{size}"))
+        {
+            // RFC 9110, section 15.5.17: a 416 says how long the representation is.
+            answer.set_headers(HeaderMap::from_iter([(CONTENT_RANGE, value)]));
+        }
+        answer.set_source(Box::new(error));
+        answer
+    }
+}
+
+/// The framework verifies payload hashes and chunk signatures inside the body stream, with private error types:
+/// their text is all that tells them apart.
+fn broken_body_code(source: &(dyn Error + Send + Sync)) -> S3ErrorCode {
+    let text = source.to_string();
+    if text.contains("SignatureMismatch") {
+        S3ErrorCode::SignatureDoesNotMatch
+    } else if text.contains("Sha256Mismatch") {
+        S3ErrorCode::BadDigest
+    } else {
+        S3ErrorCode::IncompleteBody
+    }
+}

@@ -1,0 +1,8 @@
+//! The integration tests: one binary, one file per subject.
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
+mod support;
+
+mod readers;
+mod synthetic;

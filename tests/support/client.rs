@@ -1,0 +1,71 @@
+//! A plain HTTP/1.1 client: one connection a request, nothing retried, nothing decoded but the transfer coding.
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use url::Url;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The server could not be reached.
+    #[error("no connection")]
+    Connect(#[from] std::io::Error),
+    /// The exchange broke: before the answer, or in the middle of its body.
+    #[error("the exchange broke off")]
+    Http(#[from] hyper::Error),
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answered {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Sends one request without a body, and returns when the head of the answer is there.
+pub async fn open(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+) -> Result<Response<Incoming>, ClientError> {
+    let url = Url::parse(url).expect("a URL");
+    let authority = format!(
+        "{}:{}",
+        url.host_str().expect("a host"),
+        url.port_or_known_default().expect("a port")
+    );
+    let stream = TcpStream::connect(&authority).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    let mut request = Request::builder()
+        .method(method)
+        .uri(target)
+        .header("host", authority);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    Ok(sender
+        .send_request(request.body(Empty::<Bytes>::new()).expect("a request"))
+        .await?)
+}
+
+/// Sends one request and reads its whole answer.
+pub async fn fetch(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+) -> Result<Answered, ClientError> {
+    let (head, body) = open(method, url, headers).await?.into_parts();
+    Ok(Answered {
+        status: head.status,
+        headers: head.headers,
+        body: body.collect().await?.to_bytes(),
+    })
+}

@@ -1,0 +1,315 @@
+//! A scripted S3 server: real HTTP on loopback, path style, signatures not checked.
+//!
+//! Objects are functions of key and offset ([`content`]), so that an archive of any size can be made without memory or
+//! disk, and checked by CRC without a second read. Which request goes wrong, and how, stands in a table ([`faults`]);
+//! what was asked is kept in a record ([`requests`]). Clients may also write; what they write stays in memory.
+//!
+//! The server ends with the value that [`Synthetic::start`] returns: its port is closed and its connections are cut.
+
+mod answer;
+mod body;
+mod connection;
+pub mod content;
+pub mod faults;
+pub mod object;
+mod reads;
+pub mod requests;
+mod writes;
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::{AbortHandle, JoinSet};
+
+use answer::Answer;
+use body::ScriptedBody;
+use connection::{Connection, Cut};
+use faults::{Failure, Fault, Faults};
+use object::SyntheticObject;
+use reads::Objects;
+use requests::{Operation, Request, Requests};
+use writes::Uploads;
+
+/// How the server answers.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The one bucket there is.
+    pub bucket: String,
+    /// Added before every answer, as a far store would.
+    pub latency: Duration,
+    /// The most keys on a page of a listing.
+    pub page_size: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            bucket: "bench".to_owned(),
+            latency: Duration::ZERO,
+            page_size: 1000,
+        }
+    }
+}
+
+/// The running server.
+#[derive(Debug)]
+pub struct Synthetic {
+    address: SocketAddr,
+    store: Arc<Store>,
+    accepting: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Store {
+    options: Options,
+    objects: RwLock<Objects>,
+    uploads: Mutex<Uploads>,
+    faults: Faults,
+    requests: Arc<Requests>,
+}
+
+impl Synthetic {
+    /// Listens on a free port of 127.0.0.1, on the runtime of the caller.
+    pub async fn start(
+        objects: impl IntoIterator<Item = SyntheticObject>,
+        options: Options,
+    ) -> Self {
+        let objects = objects
+            .into_iter()
+            .map(|object| (object.key.clone(), Arc::new(object)))
+            .collect();
+        let store = Arc::new(Store {
+            options,
+            objects: RwLock::new(objects),
+            uploads: Mutex::default(),
+            faults: Faults::default(),
+            requests: Arc::default(),
+        });
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let accepting = tokio::spawn(accept(listener, store.clone())).abort_handle();
+        Synthetic {
+            address,
+            store,
+            accepting,
+        }
+    }
+
+    /// The URL for `S3_ENDPOINT_URL`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Adds an object, or replaces the one of this key.
+    pub fn put(&self, object: SyntheticObject) {
+        self.store
+            .objects
+            .write()
+            .unwrap()
+            .insert(object.key.clone(), Arc::new(object));
+    }
+
+    /// Deletes an object.
+    pub fn remove(&self, key: &str) {
+        self.store.objects.write().unwrap().remove(key);
+    }
+
+    /// The object of this key, as it is now.
+    pub fn object(&self, key: &str) -> Option<Arc<SyntheticObject>> {
+        self.store.objects.read().unwrap().get(key).cloned()
+    }
+
+    /// All keys, in order.
+    pub fn keys(&self) -> Vec<String> {
+        self.store.objects.read().unwrap().keys().cloned().collect()
+    }
+
+    /// The keys of the multipart uploads that were neither completed nor aborted.
+    pub fn open_uploads(&self) -> Vec<String> {
+        self.store
+            .uploads
+            .lock()
+            .unwrap()
+            .values()
+            .map(|upload| upload.key.clone())
+            .collect()
+    }
+
+    /// The fault table.
+    pub fn faults(&self) -> &Faults {
+        &self.store.faults
+    }
+
+    /// The record of requests.
+    pub fn requests(&self) -> &Requests {
+        &self.store.requests
+    }
+}
+
+impl Drop for Synthetic {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Accepts until it is dropped; the connections live in its set and end with it.
+async fn accept(listener: TcpListener, store: Arc<Store>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                let _ = stream.set_nodelay(true);
+                let (store, cut) = (store.clone(), Arc::new(Cut::default()));
+                let io = TokioIo::new(Connection::new(stream, cut.clone()));
+                connections.spawn(async move {
+                    let service = service_fn(move |request| respond(store.clone(), cut.clone(), request));
+                    // An error is a cut that was asked for, or a client that went away.
+                    let _ = http1::Builder::new().serve_connection(io, service).await;
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn respond(
+    store: Arc<Store>,
+    cut: Arc<Cut>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<ScriptedBody>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let request = Request::parse(&parts);
+    let in_flight = store.requests.arrived(&request);
+    // A body that breaks off ends the connection; what is answered then reaches nobody.
+    let body = body
+        .collect()
+        .await
+        .map(|whole| whole.to_bytes())
+        .unwrap_or_default();
+    if !store.options.latency.is_zero() {
+        tokio::time::sleep(store.options.latency).await;
+    }
+    let is_read = matches!(
+        request.operation,
+        Operation::List
+            | Operation::HeadBucket
+            | Operation::GetObject
+            | Operation::HeadObject
+            | Operation::GetAttributes
+    );
+    // A write must fail before it takes effect, so its fault is drawn first.
+    let mut answer = if is_read {
+        store.answer(&request, body.clone())
+    } else {
+        Answer::empty(200)
+    };
+    let mut mishap = None;
+    match store.faults.strike(&request, &answer.range) {
+        Some(Fault::Answer(failure)) => answer = Answer::failure(failure),
+        fault => {
+            if let Some(Fault::Delay(delay)) = fault {
+                tokio::time::sleep(delay).await;
+            }
+            if let Some(Fault::Body { at, mishap: what }) = fault {
+                mishap = Some((at, what));
+            }
+            if !is_read {
+                answer = store.answer(&request, body);
+            }
+        }
+    }
+    if parts.method == http::Method::HEAD && !answer.range.is_empty() {
+        answer = answer.without_body();
+    }
+    let mut scripted = ScriptedBody::new(
+        answer.content,
+        answer.range,
+        mishap,
+        cut,
+        store.requests.clone(),
+    );
+    if let Some(in_flight) = in_flight {
+        scripted = scripted.counted(in_flight);
+    }
+    let mut response = http::Response::new(scripted);
+    *response.status_mut() = http::StatusCode::from_u16(answer.status).expect("a status");
+    *response.headers_mut() = answer.headers;
+    Ok(response)
+}
+
+impl Store {
+    /// The true answer.
+    fn answer(&self, request: &Request, body: Bytes) -> Answer {
+        self.try_answer(request, body)
+            .unwrap_or_else(Answer::failure)
+    }
+
+    fn try_answer(&self, request: &Request, body: Bytes) -> Result<Answer, Failure> {
+        if request.bucket != self.options.bucket {
+            return Err(Failure::NO_SUCH_BUCKET);
+        }
+        match request.operation {
+            Operation::HeadBucket => Ok(Answer::empty(200)),
+            Operation::List => reads::list(
+                &self.objects.read().unwrap(),
+                request,
+                self.options.page_size,
+            ),
+            Operation::GetObject | Operation::HeadObject => {
+                reads::object(&self.objects.read().unwrap(), request)
+            }
+            Operation::GetAttributes => reads::attributes(&self.objects.read().unwrap(), request),
+            Operation::PutObject => self.put_object(request, writes::payload(request, body)?),
+            Operation::DeleteObject => {
+                self.objects.write().unwrap().remove(&request.key);
+                Ok(Answer::empty(204))
+            }
+            Operation::CreateUpload => {
+                let id = format!("upload-{}", uuid::Uuid::new_v4());
+                Ok(writes::create(
+                    &mut self.uploads.lock().unwrap(),
+                    request,
+                    id,
+                ))
+            }
+            Operation::UploadPart => {
+                let payload = writes::payload(request, body)?;
+                writes::upload_part(&mut self.uploads.lock().unwrap(), request, payload)
+            }
+            Operation::CompleteUpload => {
+                let (answer, object) =
+                    writes::complete(&mut self.uploads.lock().unwrap(), request)?;
+                self.objects
+                    .write()
+                    .unwrap()
+                    .insert(object.key.clone(), Arc::new(object));
+                Ok(answer)
+            }
+            Operation::AbortUpload => writes::abort(&mut self.uploads.lock().unwrap(), request),
+            Operation::Unknown => Err(Failure::INVALID_REQUEST),
+        }
+    }
+
+    fn put_object(&self, request: &Request, payload: Bytes) -> Result<Answer, Failure> {
+        let mut objects = self.objects.write().unwrap();
+        if request.header("if-none-match") == Some("*") && objects.contains_key(&request.key) {
+            return Err(Failure::PRECONDITION_FAILED);
+        }
+        let object = writes::written(request, payload);
+        let answer = Answer::empty(200).header("etag", format!("\"{}\"", object.etag));
+        objects.insert(object.key.clone(), Arc::new(object));
+        Ok(answer)
+    }
+}
