@@ -20,7 +20,6 @@
 //! | `source.rs` | files, URLs and objects, read in ranges |
 //! | `remote.rs` | URLs over HTTP |
 //! | `content_range.rs` | the Content-Range header |
-//! | `target.rs` | what a person names as a source |
 //! | `window.rs` | one run of bytes in memory, as a reader that can seek |
 //! | `record.rs` | the records of an archive |
 //! | `extra.rs` | extra fields, Zip64 among them |
@@ -45,7 +44,6 @@ mod preflight;
 mod record;
 mod remote;
 mod source;
-mod target;
 mod window;
 
 #[cfg(test)]
@@ -65,7 +63,6 @@ use preflight::End;
 use record::LocalHeader;
 pub use remote::RemoteError;
 pub use source::{Source, SourceError};
-pub use target::{InvalidTarget, Target};
 use window::Window;
 
 /// The window over a source, in bytes: large enough for a remote read to be worth its way.

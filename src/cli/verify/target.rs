@@ -1,4 +1,4 @@
-//! What a person names as an archive: a file, a URL, or `s3://bucket/key`.
+//! What is named as an archive on the command line: a file, a URL, or `s3://bucket/key`.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::store::{Bucket, InvalidBucket};
+use crate::cli::{InvalidS3Url, S3Url};
 
 /// Where an archive is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,13 +15,8 @@ pub enum Target {
     File(PathBuf),
     /// An `http` or `https` URL.
     Url(Url),
-    /// An object of the store.
-    Object {
-        /// Its bucket.
-        bucket: Bucket,
-        /// Its key, as it is: nothing in it is decoded.
-        key: String,
-    },
+    /// An object of the store, its key in place of the prefix.
+    Object(S3Url),
 }
 
 /// Why a text names no archive.
@@ -41,12 +36,12 @@ pub enum InvalidTarget {
     Url(url::ParseError),
     /// Not a bucket's name after `s3://`.
     #[error(transparent)]
-    Bucket(InvalidBucket),
+    Object(#[from] InvalidS3Url),
     /// `s3://bucket` without a key.
-    #[error("s3://{bucket} names a bucket; the archive's key is missing")]
+    #[error("{bucket} names a bucket; the archive's key is missing")]
     NoKey {
-        /// The bucket.
-        bucket: Bucket,
+        /// What was given.
+        bucket: S3Url,
     },
 }
 
@@ -70,13 +65,11 @@ impl Target {
                 Ok(Target::Url(url))
             }
             "s3" => {
-                let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-                let bucket = Bucket::new(bucket).map_err(InvalidTarget::Bucket)?;
-                if key.is_empty() {
-                    return Err(InvalidTarget::NoKey { bucket });
+                let object: S3Url = format!("{scheme}://{rest}").parse()?;
+                if object.prefix.is_empty() {
+                    return Err(InvalidTarget::NoKey { bucket: object });
                 }
-                let key = key.to_owned();
-                Ok(Target::Object { bucket, key })
+                Ok(Target::Object(object))
             }
             scheme if scheme.contains(['/', '\\', '.']) => Ok(Target::File(text.into())),
             scheme => Err(InvalidTarget::Scheme {
@@ -91,7 +84,7 @@ impl fmt::Display for Target {
         match self {
             Target::File(path) => write!(f, "{}", path.display()),
             Target::Url(url) => write!(f, "{url}"),
-            Target::Object { bucket, key } => write!(f, "s3://{bucket}/{key}"),
+            Target::Object(object) => write!(f, "{object}"),
         }
     }
 }
@@ -126,7 +119,7 @@ mod tests {
             Err(InvalidTarget::Scheme { .. })
         ));
         assert!(matches!(parse("http://"), Err(InvalidTarget::Url(_))));
-        assert!(matches!(parse("s3://x/a"), Err(InvalidTarget::Bucket(_))));
+        assert!(matches!(parse("s3://x/a"), Err(InvalidTarget::Object(_))));
         assert!(matches!(
             parse("s3://my-bucket"),
             Err(InvalidTarget::NoKey { .. })
