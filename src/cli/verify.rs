@@ -35,7 +35,6 @@ pub struct VerifyArgs {
     store: StoreArgs,
 }
 
-
 /// Reads the archive and prints what was found.
 ///
 /// # Errors

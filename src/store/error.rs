@@ -154,7 +154,9 @@ impl StoreErrorKind {
     /// May the same request succeed a little later?
     pub fn can_pass(&self) -> bool {
         match self {
-            StoreErrorKind::Body { .. } | StoreErrorKind::Throttled | StoreErrorKind::Unreachable { .. } => true,
+            StoreErrorKind::Body { .. }
+            | StoreErrorKind::Throttled
+            | StoreErrorKind::Unreachable { .. } => true,
             StoreErrorKind::Unexpected { status, .. } => *status >= 500,
             _ => false,
         }

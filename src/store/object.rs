@@ -110,18 +110,25 @@ impl Store {
             };
             StoreError::new(HEAD, bucket, Some(key), kind)
         };
-        let size = answer.content_length().and_then(|size| u64::try_from(size).ok());
+        let size = answer
+            .content_length()
+            .and_then(|size| u64::try_from(size).ok());
         let archive = matches!(
             answer.storage_class(),
             Some(StorageClass::Glacier | StorageClass::DeepArchive)
         ) || answer.archive_status().is_some();
         // `ongoing-request="false", expiry-date="…"` once a copy is there.
-        let restored = answer.restore().is_some_and(|restore| restore.contains("expiry-date"));
+        let restored = answer
+            .restore()
+            .is_some_and(|restore| restore.contains("expiry-date"));
         Ok(Object {
             key: key.to_owned(),
             size: size.ok_or_else(|| lacks("a length"))?,
             etag: answer.e_tag().ok_or_else(|| lacks("an ETag"))?.to_owned(),
-            modified: answer.last_modified().ok_or_else(|| lacks("a modification time"))?.secs(),
+            modified: answer
+                .last_modified()
+                .ok_or_else(|| lacks("a modification time"))?
+                .secs(),
             has_crc32: full_object(answer.checksum_crc32(), answer.checksum_type()).is_some(),
             archived: archive && !restored,
         })

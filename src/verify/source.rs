@@ -34,6 +34,8 @@ enum Kind {
     File(LocalFile),
     Remote(RemoteFile),
     Object(StoredObject),
+    #[cfg(test)]
+    Memory(super::tests::Memory),
 }
 
 #[derive(Debug)]
@@ -130,6 +132,12 @@ impl Source {
         })))
     }
 
+    /// An archive in memory, which can count its reads and break them.
+    #[cfg(test)]
+    pub(super) fn memory(memory: super::tests::Memory) -> Source {
+        Source(Kind::Memory(memory))
+    }
+
     /// The length in bytes.
     #[allow(clippy::len_without_is_empty, reason = "nothing asks")]
     pub fn len(&self) -> u64 {
@@ -137,6 +145,8 @@ impl Source {
             Kind::File(file) => file.len,
             Kind::Remote(file) => file.len(),
             Kind::Object(object) => object.object.size,
+            #[cfg(test)]
+            Kind::Memory(memory) => memory.len(),
         }
     }
 
@@ -179,6 +189,8 @@ impl Source {
             Kind::File(file) => file.append(range, buffer).await,
             Kind::Remote(file) => Ok(file.append(range, buffer).await?),
             Kind::Object(object) => Ok(object.append(range, buffer).await?),
+            #[cfg(test)]
+            Kind::Memory(memory) => memory.append(range, buffer),
         }
     }
 }
