@@ -5,12 +5,12 @@
 //! counts as the server's. `--quick` takes less and checks that every file of the archive is right.
 
 use std::env;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use http_body_util::BodyExt;
 
 #[path = "../tests/support/mod.rs"]
@@ -18,7 +18,9 @@ use http_body_util::BodyExt;
 mod support;
 
 use support::client;
+use support::process::Started;
 use support::readers::Reader;
+use support::server::Server;
 use support::synthetic::object::SyntheticObject;
 use support::synthetic::{Options, Synthetic};
 use support::walk::{Contents, Held, difference};
@@ -82,52 +84,6 @@ async fn store(plan: Plan) -> Result<()> {
     Ok(())
 }
 
-/// A process that says on the first line of its standard output where it listens; killed when it is dropped.
-struct Started {
-    child: Child,
-    line: String,
-    _stdin: Option<ChildStdin>,
-}
-
-impl Started {
-    fn new(command: &mut Command) -> Result<Self> {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdin = child.stdin.take();
-        let stdout = child.stdout.take().context("a piped standard output")?;
-        let mut started = Started {
-            child,
-            line: String::new(),
-            _stdin: stdin,
-        };
-        BufReader::new(stdout).read_line(&mut started.line)?;
-        ensure!(
-            !started.line.is_empty(),
-            "{command:?} ended before it listened"
-        );
-        Ok(started)
-    }
-
-    /// The most memory that ever was resident, in bytes.
-    fn peak_resident(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line
-            .and_then(|line| line.split_whitespace().next())
-            .context("VmHWM")?;
-        Ok(kib.parse::<u64>()? * 1024)
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// What came, and how long it took from the request to the last byte.
 struct Passed {
     bytes: u64,
@@ -176,22 +132,9 @@ async fn run(plan: Plan, checked: bool) -> Result<()> {
     let endpoint = store.line.trim();
 
     let home = tempfile::tempdir()?;
-    let server = Started::new(
-        Command::new(env!("CARGO_BIN_EXE_sheaf"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .env_clear()
-            .env("HOME", home.path())
-            .env("S3_ENDPOINT_URL", endpoint)
-            .env("AWS_ACCESS_KEY_ID", "bench")
-            .env("AWS_SECRET_ACCESS_KEY", "bench")
-            .env("AWS_REGION", "us-east-1")
-            .env("BUCKET_NAME", "bench"),
-    )?;
-    let line: serde_json::Value = serde_json::from_str(&server.line)?;
-    let listening = line["listening"]
-        .as_str()
-        .context("no \"listening\" in the server's first line")?;
-    let idle = server.peak_resident()?;
+    let mut server = Server::over(endpoint);
+    let listening = server.url.clone();
+    let idle = server.process().peak_resident()?;
 
     let mut plain = Passed {
         bytes: 0,
@@ -216,7 +159,7 @@ async fn run(plan: Plan, checked: bool) -> Result<()> {
     } else {
         pass(&url, io::sink()).await?
     };
-    let peak = server.peak_resident()?;
+    let peak = server.process().peak_resident()?;
     ensure!(
         live.bytes > plan.bytes(),
         "the archive has {} bytes, less than its files",

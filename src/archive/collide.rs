@@ -33,6 +33,18 @@ pub struct Namer {
     safe: String,
     /// The name of the key at hand, as far as it is found.
     path: String,
+    /// The folder that the last key's name is in. Keys come folder by folder, so most stay there.
+    last: Folder,
+}
+
+/// A folder, under the name that keys have for it and under its own.
+#[derive(Debug)]
+struct Folder {
+    /// Its path as keys have it, safe, ending in `/` unless it is empty.
+    safe: String,
+    /// The length of its path in the last name given out.
+    len: usize,
+    hash: Folded,
 }
 
 impl Namer {
@@ -48,6 +60,11 @@ impl Namer {
             next: HashMap::new(),
             safe: String::new(),
             path: String::new(),
+            last: Folder {
+                safe: String::new(),
+                len: 0,
+                hash: Folded::ROOT,
+            },
         }
     }
 
@@ -56,18 +73,19 @@ impl Namer {
         let key = key.strip_prefix(&*self.cut).unwrap_or(key);
         let mut safe = std::mem::take(&mut self.safe);
         write_safe_path(key, &mut safe);
-        self.path.clear();
-
-        let mut folder = Folded::ROOT;
-        let mut segments = safe.split('/').peekable();
-        while let Some(segment) = segments.next() {
-            if segments.peek().is_some() {
-                folder = self.enter(folder, segment);
-            } else {
-                self.place(folder, segment);
-            }
+        let (folders, file) = safe.split_at(safe.rfind('/').map_or(0, |slash| slash + 1));
+        if folders == self.last.safe {
+            self.path.truncate(self.last.len);
+        } else {
+            self.path.clear();
+            self.last.hash = folders
+                .split_terminator('/')
+                .fold(Folded::ROOT, |parent, folder| self.enter(parent, folder));
+            self.last.len = self.path.len();
+            self.last.safe.clear();
+            self.last.safe.push_str(folders);
         }
-
+        self.place(self.last.hash, file);
         self.safe = safe;
         EntryName::new(&self.path)
     }
@@ -85,6 +103,7 @@ impl Namer {
             + self.cut.len()
             + self.safe.capacity()
             + self.path.capacity()
+            + self.last.safe.capacity()
     }
 
     /// Goes from one folder into another that belongs to it, under another name if that one is a file's.

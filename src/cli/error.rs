@@ -27,7 +27,9 @@ pub enum CliError {
         prefix: String,
     },
     /// An archive is no use on a screen.
-    #[error("standard output is a terminal: give -o a file name, or send the output to a file or a pipe")]
+    #[error(
+        "standard output is a terminal: give -o a file name, or send the output to a file or a pipe"
+    )]
     Terminal,
     /// A folder cannot be written as an archive.
     #[error("{path} is a folder: -o needs the name of a file")]
@@ -64,7 +66,7 @@ pub enum CliError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: WriteError,
+        source: Box<WriteError>,
     },
     /// A file that no key can stand for.
     #[error("{path} cannot be uploaded: {reason}")]

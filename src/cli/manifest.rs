@@ -35,11 +35,23 @@ pub struct ManifestArgs {
     include: Vec<String>,
 
     /// How long the URLs live: seconds, or 15m, 12h, 7d (the longest)
-    #[arg(long, value_name = "TIME", default_value = "15m", env = "URL_EXPIRY_SECONDS", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "15m",
+        env = "URL_EXPIRY_SECONDS",
+        hide_env_values = true
+    )]
     expires_in: Period,
 
     /// Objects that may wait between listing and signing
-    #[arg(long, value_name = "N", default_value = "5000", env = "QUEUE_MAX", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "5000",
+        env = "QUEUE_MAX",
+        hide_env_values = true
+    )]
     queue_max: NonZeroUsize,
 
     #[command(flatten)]
@@ -61,7 +73,10 @@ pub async fn run(args: ManifestArgs) -> Result<(), CliError> {
     };
     let published = publish(&opened.store, &selection, &options).await?;
     if published.count == 0 {
-        output::note(&format!("nothing in {} matches; the manifest is empty", args.url));
+        output::note(&format!(
+            "nothing in {} matches; the manifest is empty",
+            args.url
+        ));
     }
     if let Some(warning) = &published.warning {
         output::note(&format!("warning: {warning}"));

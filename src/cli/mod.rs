@@ -41,6 +41,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use error::CliError;
 pub use s3_url::{InvalidS3Url, S3Url};
 
+use crate::config::Environment;
 use signals::until_interrupted;
 
 /// Stream an S3 prefix as one ZIP archive, or hand out manifests of presigned URLs
@@ -92,7 +93,7 @@ impl Cli {
     /// [`CliError`], whose exit code says whose mistake it is.
     pub async fn run(self) -> Result<(), CliError> {
         let serves = matches!(self.command, Command::Demo(_) | Command::Serve(_));
-        self.log.start(serves);
+        self.log.start(Environment::of_process(), serves);
         match self.command {
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
@@ -139,7 +140,12 @@ mod tests {
         fn check(command: &clap::Command) {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             for arg in command.get_arguments() {
-                assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
+                assert!(
+                    arg.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    arg.get_id()
+                );
             }
             command.get_subcommands().for_each(check);
         }
@@ -149,7 +155,17 @@ mod tests {
     #[test]
     fn patterns_and_periods() {
         let parse = |arguments: &[&str]| command().try_get_matches_from(arguments);
-        assert!(parse(&["sheaf", "manifest", "s3://abc/x", "--include", "*", "--include=*.csv"]).is_ok());
+        assert!(
+            parse(&[
+                "sheaf",
+                "manifest",
+                "s3://abc/x",
+                "--include",
+                "*",
+                "--include=*.csv"
+            ])
+            .is_ok()
+        );
         for wrong in [
             &["sheaf"][..],
             &["sheaf", "manifest"],

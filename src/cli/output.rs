@@ -46,7 +46,10 @@ impl Progress {
 
     /// Progress towards nobody knows where.
     pub fn open_ended() -> Progress {
-        Progress::styled(ProgressBar::new_spinner(), "{spinner} {bytes}  {bytes_per_sec}  {msg}")
+        Progress::styled(
+            ProgressBar::new_spinner(),
+            "{spinner} {bytes}  {bytes_per_sec}  {msg}",
+        )
     }
 
     fn styled(bar: ProgressBar, template: &str) -> Progress {

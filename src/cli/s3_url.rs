@@ -63,18 +63,31 @@ mod tests {
             ("s3://local//a%20b ü?x#y", "local", "/a%20b ü?x#y"),
         ] {
             let url: S3Url = text.parse().unwrap();
-            assert_eq!((url.bucket.as_str(), url.prefix.as_str()), (bucket, prefix), "{text}");
+            assert_eq!(
+                (url.bucket.as_str(), url.prefix.as_str()),
+                (bucket, prefix),
+                "{text}"
+            );
             assert_eq!(url.to_string().parse(), Ok(url));
         }
     }
 
     #[test]
     fn anything_else_says_what_is_wrong() {
-        for text in ["", "s3:/", "my-bucket/reports", "https://my-bucket/", "ü3://local"] {
+        for text in [
+            "",
+            "s3:/",
+            "my-bucket/reports",
+            "https://my-bucket/",
+            "ü3://local",
+        ] {
             assert_eq!(text.parse::<S3Url>(), Err(InvalidS3Url::Scheme), "{text}");
         }
         for text in ["s3://", "s3:///key", "s3://a/b", "s3://my bucket/"] {
-            assert!(matches!(text.parse::<S3Url>(), Err(InvalidS3Url::Bucket(_))), "{text}");
+            assert!(
+                matches!(text.parse::<S3Url>(), Err(InvalidS3Url::Bucket(_))),
+                "{text}"
+            );
         }
     }
 }

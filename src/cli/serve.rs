@@ -103,7 +103,11 @@ impl Server {
                 if published.is_none() {
                     tracing::warn!(dir = %dir.display(), "another server serves this folder already");
                 }
-                (Store::embedded(&embedded, &options), Some(embedded), published)
+                (
+                    Store::embedded(&embedded, &options),
+                    Some(embedded),
+                    published,
+                )
             }
         };
         if !address.ip().to_canonical().is_loopback() && config.public_url.is_none() {
@@ -144,9 +148,7 @@ pub(super) async fn listen(addresses: &[SocketAddr]) -> Result<TcpListener, CliE
             Err(source) => failure = Some(CliError::Listen { address, source }),
         }
     }
-    Err(failure.unwrap_or_else(|| {
-        CliError::Server(std::io::ErrorKind::AddrNotAvailable.into())
-    }))
+    Err(failure.unwrap_or_else(|| CliError::Server(std::io::ErrorKind::AddrNotAvailable.into())))
 }
 
 /// How a client on this machine reaches an address; one that stands for all addresses is reached by loopback.
@@ -184,7 +186,15 @@ mod tests {
         let taken = listen(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
         let address = taken.local_addr().unwrap();
         let error = listen(&[address]).await.unwrap_err();
-        assert!(error.to_string().starts_with(&format!("cannot listen on {address}: ")));
-        assert!(listen(&[address, "127.0.0.1:0".parse().unwrap()]).await.is_ok());
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("cannot listen on {address}: "))
+        );
+        assert!(
+            listen(&[address, "127.0.0.1:0".parse().unwrap()])
+                .await
+                .is_ok()
+        );
     }
 }

@@ -97,8 +97,15 @@ mod tests {
         assert_eq!(find(), None);
         let published = record("/a").publish(&state).unwrap().unwrap();
         assert_eq!(find(), Some(record("/a")));
-        assert_eq!(ServerRecord::find(&state, Path::new("/b")), None, "another folder");
-        assert!(record("/a").publish(&state).unwrap().is_none(), "the first server stays");
+        assert_eq!(
+            ServerRecord::find(&state, Path::new("/b")),
+            None,
+            "another folder"
+        );
+        assert!(
+            record("/a").publish(&state).unwrap().is_none(),
+            "the first server stays"
+        );
         assert_eq!(find(), Some(record("/a")));
         drop(published);
         assert_eq!(find(), None);
@@ -113,6 +120,9 @@ mod tests {
         assert_eq!(ServerRecord::find(state.path(), Path::new("/a")), None);
         let published = record("/a").publish(state.path()).unwrap();
         assert!(published.is_some(), "the next server takes its place");
-        assert_eq!(ServerRecord::find(state.path(), Path::new("/a")), Some(record("/a")));
+        assert_eq!(
+            ServerRecord::find(state.path(), Path::new("/a")),
+            Some(record("/a"))
+        );
     }
 }

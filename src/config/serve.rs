@@ -14,34 +14,69 @@ use super::{ConfigError, Environment, Place, StoreArgs, StoreConfig, web_url};
 use crate::http::{ApiKeys, Limits};
 use crate::manifest::Selection;
 use crate::period::Period;
-use crate::store::{Bucket, presign};
 use crate::store::embedded;
+use crate::store::{Bucket, presign};
 
 /// Raw options of the server.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// The address to listen on; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "SHEAF_LISTEN", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080",
+        env = "SHEAF_LISTEN",
+        hide_env_values = true
+    )]
     pub listen: String,
 
     /// The URL under which clients reach this server, where that is not the address above: https://files.example.org
-    #[arg(long, value_name = "URL", env = "SHEAF_PUBLIC_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SHEAF_PUBLIC_URL",
+        hide_env_values = true
+    )]
     pub public_url: Option<String>,
 
     /// The bucket of requests that name none [default: none, or `local` with --local]
-    #[arg(long, value_name = "BUCKET", env = "BUCKET_NAME", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "BUCKET",
+        env = "BUCKET_NAME",
+        hide_env_values = true
+    )]
     pub bucket: Option<String>,
 
     /// The prefix of requests that name none
-    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true, env = "PREFIX", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = "",
+        hide_default_value = true,
+        env = "PREFIX",
+        hide_env_values = true
+    )]
     pub prefix: String,
 
     /// How long presigned URLs live where a request does not say: seconds, or 15m, 12h, 7d
-    #[arg(long, value_name = "TIME", default_value = "15m", env = "URL_EXPIRY_SECONDS", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "15m",
+        env = "URL_EXPIRY_SECONDS",
+        hide_env_values = true
+    )]
     pub expires_in: Period,
 
     /// Objects that may wait between listing and signing
-    #[arg(long, value_name = "N", default_value = "5000", env = "QUEUE_MAX", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "5000",
+        env = "QUEUE_MAX",
+        hide_env_values = true
+    )]
     pub queue_max: NonZeroUsize,
 
     /// Let everybody use the API who reaches the address
@@ -53,7 +88,13 @@ pub struct ServeArgs {
     pub allow_anonymous: bool,
 
     /// Connections of clients at the most
-    #[arg(long, value_name = "N", default_value = "1024", env = "SHEAF_MAX_CONNECTIONS", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1024",
+        env = "SHEAF_MAX_CONNECTIONS",
+        hide_env_values = true
+    )]
     pub max_connections: NonZeroUsize,
 
     /// How long a client may take to send the head of a request
@@ -61,7 +102,13 @@ pub struct ServeArgs {
     pub header_timeout: Period,
 
     /// How long downloads may go on after the signal to stop
-    #[arg(long, value_name = "TIME", default_value = "30s", env = "SHEAF_DRAIN", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "30s",
+        env = "SHEAF_DRAIN",
+        hide_env_values = true
+    )]
     pub drain: Period,
 
     /// Where the objects are.
@@ -103,8 +150,13 @@ impl ServeArgs {
         let store = self.store.check(environment)?;
         let is_local = store.place != Place::Remote;
         let public_url = self.public_url.as_deref();
-        let public_url = public_url.map(|text| web_url("--public-url", text)).transpose()?;
-        if let Some(url) = public_url.as_ref().filter(|url| is_local && url.path() != "/") {
+        let public_url = public_url
+            .map(|text| web_url("--public-url", text))
+            .transpose()?;
+        if let Some(url) = public_url
+            .as_ref()
+            .filter(|url| is_local && url.path() != "/")
+        {
             return Err(ConfigError::PublicPath { url: url.clone() });
         }
         let bucket = match self.bucket.as_deref() {
@@ -121,7 +173,9 @@ impl ServeArgs {
         let api_keys = api_keys(environment)?;
         let listen = resolve(&self.listen)?;
         if api_keys.is_empty() && !self.allow_anonymous {
-            let open = listen.iter().find(|address| !address.ip().to_canonical().is_loopback());
+            let open = listen
+                .iter()
+                .find(|address| !address.ip().to_canonical().is_loopback());
             if let Some(&address) = open {
                 return Err(ConfigError::Open { address });
             }
@@ -177,7 +231,10 @@ fn api_keys(environment: Environment<'_>) -> Result<ApiKeys, ConfigError> {
     let parse = |variable, list: &str| {
         ApiKeys::parse(list).map_err(|source| ConfigError::ApiKeys { variable, source })
     };
-    match (environment.get("SHEAF_API_KEYS"), environment.get("SHEAF_API_KEYS_FILE")) {
+    match (
+        environment.get("SHEAF_API_KEYS"),
+        environment.get("SHEAF_API_KEYS_FILE"),
+    ) {
         (Some(_), Some(_)) => Err(ConfigError::KeysTwice),
         (list, None) => parse("SHEAF_API_KEYS", &list.unwrap_or_default()),
         (None, Some(path)) => {

@@ -25,22 +25,42 @@ pub struct StoreArgs {
     ///
     /// With --local: the embedded store's credentials, and the objects that sheaf itself writes. The default has a
     /// sub-folder for every folder that is served.
-    #[arg(long, value_name = "DIR", env = "SHEAF_STATE_DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SHEAF_STATE_DIR",
+        hide_env_values = true
+    )]
     pub state_dir: Option<PathBuf>,
 
     /// Use another S3 store than AWS: http://127.0.0.1:9000
     ///
     /// Also taken from AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL. Credentials come from the usual AWS chain: environment,
     /// profile, web identity, container, instance.
-    #[arg(long, value_name = "URL", env = "S3_ENDPOINT_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "S3_ENDPOINT_URL",
+        hide_env_values = true
+    )]
     pub endpoint_url: Option<String>,
 
     /// The name under which recipients reach the store, for presigned URLs [default: the endpoint]
-    #[arg(long, value_name = "URL", env = "S3_PUBLIC_ENDPOINT_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "S3_PUBLIC_ENDPOINT_URL",
+        hide_env_values = true
+    )]
     pub public_endpoint: Option<String>,
 
     /// The store's region [default: the AWS chain's (AWS_DEFAULT_REGION, profile), else us-east-1]
-    #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "REGION",
+        env = "AWS_REGION",
+        hide_env_values = true
+    )]
     pub region: Option<String>,
 
     /// Ask for https://host/bucket/key; the default with an endpoint of its own
@@ -52,7 +72,14 @@ pub struct StoreArgs {
     pub virtual_hosted: bool,
 
     /// Both of the above, for the environment
-    #[arg(long, value_enum, value_name = "STYLE", default_value_t, env = "S3_ADDRESSING_STYLE", hide_env_values = true)]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "STYLE",
+        default_value_t,
+        env = "S3_ADDRESSING_STYLE",
+        hide_env_values = true
+    )]
     pub addressing_style: AddressingStyle,
 
     /// How long a connection to the store may take to open
@@ -64,7 +91,13 @@ pub struct StoreArgs {
     pub read_timeout: Option<Period>,
 
     /// Connections to the store at the most
-    #[arg(long, value_name = "N", default_value = "256", env = "SHEAF_MAX_STORE_CONNECTIONS", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "256",
+        env = "SHEAF_MAX_STORE_CONNECTIONS",
+        hide_env_values = true
+    )]
     pub max_store_connections: Option<NonZeroUsize>,
 }
 
@@ -116,10 +149,12 @@ impl StoreArgs {
         let endpoint = self.endpoint_url.clone().or_else(|| from_aws(environment));
         let endpoint = endpoint.filter(|_| place == Place::Remote);
         let named = |option, text: Option<String>| {
-            text.map(|text| web_url(option, &text).map(|_| text)).transpose()
+            text.map(|text| web_url(option, &text).map(|_| text))
+                .transpose()
         };
         let defaults = StoreOptions::default();
-        let seconds = |period: Option<Period>, otherwise| period.map_or(otherwise, Period::duration);
+        let seconds =
+            |period: Option<Period>, otherwise| period.map_or(otherwise, Period::duration);
         let options = StoreOptions {
             endpoint: named("--endpoint-url (S3_ENDPOINT_URL)", endpoint)?,
             public_endpoint: named(
@@ -153,7 +188,9 @@ impl StoreArgs {
         }
         let state_dir = match &self.state_dir {
             Some(state_dir) => state_dir.clone(),
-            None => default_state_dir(environment)?.join("local").join(folder_id(&canonical)),
+            None => default_state_dir(environment)?
+                .join("local")
+                .join(folder_id(&canonical)),
         };
         Ok(Place::Local {
             dir: canonical,
@@ -219,25 +256,49 @@ mod tests {
             endpoint_url: Some("http://flag:1".to_owned()),
             ..StoreArgs::default()
         };
-        let both = [("AWS_ENDPOINT_URL", "http://all:1"), ("AWS_ENDPOINT_URL_S3", "http://s3:1")];
-        let endpoint = |args, variables: &[(&str, &str)]| check(args, variables).unwrap().options.endpoint;
+        let both = [
+            ("AWS_ENDPOINT_URL", "http://all:1"),
+            ("AWS_ENDPOINT_URL_S3", "http://s3:1"),
+        ];
+        let endpoint =
+            |args, variables: &[(&str, &str)]| check(args, variables).unwrap().options.endpoint;
         assert_eq!(endpoint(with_flag, &both).as_deref(), Some("http://flag:1"));
-        assert_eq!(endpoint(StoreArgs::default(), &both).as_deref(), Some("http://s3:1"));
-        assert_eq!(endpoint(StoreArgs::default(), &both[..1]).as_deref(), Some("http://all:1"));
+        assert_eq!(
+            endpoint(StoreArgs::default(), &both).as_deref(),
+            Some("http://s3:1")
+        );
+        assert_eq!(
+            endpoint(StoreArgs::default(), &both[..1]).as_deref(),
+            Some("http://all:1")
+        );
         let ignored = [both[0], ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")];
         assert_eq!(endpoint(StoreArgs::default(), &ignored), None);
-        assert_eq!(endpoint(StoreArgs::default(), &[("AWS_ENDPOINT_URL", "")]), None);
+        assert_eq!(
+            endpoint(StoreArgs::default(), &[("AWS_ENDPOINT_URL", "")]),
+            None
+        );
     }
 
     #[test]
     fn endpoints_are_urls() {
-        for text in ["localhost:9000", "ftp://x", "http://", "http://u:p@x", "http://x?y"] {
+        for text in [
+            "localhost:9000",
+            "ftp://x",
+            "http://",
+            "http://u:p@x",
+            "http://x?y",
+        ] {
             let args = StoreArgs {
                 endpoint_url: Some(text.to_owned()),
                 ..StoreArgs::default()
             };
             let error = check(args, &[]).unwrap_err();
-            assert!(error.to_string().starts_with("--endpoint-url (S3_ENDPOINT_URL): "), "{text}");
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("--endpoint-url (S3_ENDPOINT_URL): "),
+                "{text}"
+            );
         }
     }
 
@@ -255,7 +316,11 @@ mod tests {
         assert_eq!(style(false, false, AddressingStyle::Auto), None);
         assert_eq!(style(false, false, AddressingStyle::Path), Some(true));
         assert_eq!(style(false, false, AddressingStyle::Virtual), Some(false));
-        assert_eq!(style(true, false, AddressingStyle::Virtual), Some(true), "the flag goes first");
+        assert_eq!(
+            style(true, false, AddressingStyle::Virtual),
+            Some(true),
+            "the flag goes first"
+        );
         assert_eq!(style(false, true, AddressingStyle::Path), Some(false));
     }
 
@@ -271,7 +336,10 @@ mod tests {
                 ..StoreArgs::default()
             };
             match check(args, variables).unwrap().place {
-                Place::Local { dir: canonical, state_dir } => {
+                Place::Local {
+                    dir: canonical,
+                    state_dir,
+                } => {
                     assert_eq!(canonical, dir.canonicalize().unwrap());
                     state_dir
                 }

@@ -4,5 +4,9 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod cli;
+mod live;
+mod manifest;
+mod program;
 mod readers;
 mod synthetic;

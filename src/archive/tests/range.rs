@@ -127,6 +127,18 @@ fn a_directory_comes_in_frames_and_goes_on_anywhere() {
 }
 
 #[test]
+fn a_header_longer_than_a_frame_is_a_frame() {
+    let name = "x".repeat(0xFFFF);
+    let layout = layout([
+        entry("a", 0, None),
+        entry(&name, 0, None),
+        entry("b", 0, None),
+    ]);
+    let frames: Vec<usize> = layout.directory(&[0; 3]).map(|frame| frame.len()).collect();
+    assert_eq!(frames, [46 + 1 + 9, 46 + 0xFFFF + 9, 46 + 1 + 9 + 22]);
+}
+
+#[test]
 #[should_panic(expected = "out of bounds")]
 fn a_directory_without_a_crc_is_not_written() {
     let layout = layout([entry("a", 5, None)]);

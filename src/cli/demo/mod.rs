@@ -87,13 +87,16 @@ impl Premises {
             Some(dir) => (dir, None),
             None => {
                 let temporary = tempfile::Builder::new().prefix("sheaf-demo-").tempdir();
-                let temporary = temporary.map_err(CliError::file("create a folder in", std::env::temp_dir()))?;
+                let temporary = temporary
+                    .map_err(CliError::file("create a folder in", std::env::temp_dir()))?;
                 (temporary.path().to_owned(), Some(temporary))
             }
         };
         let files = dir.join("files");
         fs::create_dir_all(&files).map_err(CliError::file("create", &files))?;
-        let files = files.canonicalize().map_err(CliError::file("read", &files))?;
+        let files = files
+            .canonicalize()
+            .map_err(CliError::file("read", &files))?;
         Ok(Premises {
             files,
             state: dir.join("state"),

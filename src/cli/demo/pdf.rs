@@ -21,7 +21,11 @@ pub fn pdf(pages: &[String]) -> Vec<u8> {
     });
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
-        format!("<< /Type /Pages /Count {} /Kids [{}] >>", pages.len(), kids.trim_end()),
+        format!(
+            "<< /Type /Pages /Count {} /Kids [{}] >>",
+            pages.len(),
+            kids.trim_end()
+        ),
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
     ];
     for (page, text) in pages.iter().enumerate() {
@@ -30,7 +34,10 @@ pub fn pdf(pages: &[String]) -> Vec<u8> {
             5 + 2 * page
         ));
         let content = content(text);
-        objects.push(format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()));
+        objects.push(format!(
+            "<< /Length {} >>\nstream\n{content}\nendstream",
+            content.len()
+        ));
     }
     file(&objects)
 }
@@ -57,7 +64,8 @@ fn file(objects: &[String]) -> Vec<u8> {
 fn content(text: &str) -> String {
     let mut lines = text.lines().map(escaped);
     let heading = lines.next().unwrap_or_default();
-    let mut content = format!("BT\n/F1 20 Tf\n60 770 Td\n({heading}) Tj\n/F1 10 Tf\n14 TL\n0 -24 Td\n");
+    let mut content =
+        format!("BT\n/F1 20 Tf\n60 770 Td\n({heading}) Tj\n/F1 10 Tf\n14 TL\n0 -24 Td\n");
     for line in lines.take(LINES) {
         let _ = writeln!(content, "({line}) '");
     }
@@ -85,20 +93,42 @@ mod tests {
     fn check(bytes: &[u8]) -> usize {
         let text = String::from_utf8_lossy(bytes);
         assert!(text.starts_with("%PDF-1.4\n") && text.ends_with("%%EOF\n"));
-        let start: usize = text.rsplit("startxref\n").next().unwrap().lines().next().unwrap().parse().unwrap();
+        let start: usize = text
+            .rsplit("startxref\n")
+            .next()
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
         let table = std::str::from_utf8(&bytes[start..]).unwrap();
         let mut lines = table.lines();
         assert_eq!(lines.next(), Some("xref"));
-        let count: usize = lines.next().unwrap().strip_prefix("0 ").unwrap().parse().unwrap();
+        let count: usize = lines
+            .next()
+            .unwrap()
+            .strip_prefix("0 ")
+            .unwrap()
+            .parse()
+            .unwrap();
         assert_eq!(lines.next(), Some("0000000000 65535 f "));
         for number in 1..count {
             let line = lines.next().unwrap();
             assert_eq!(line.len(), 19, "with its newline an entry has 20 bytes");
             let offset: usize = line[..10].parse().unwrap();
             let object = &bytes[offset..];
-            assert!(object.starts_with(format!("{number} 0 obj\n").as_bytes()), "object {number}");
+            assert!(
+                object.starts_with(format!("{number} 0 obj\n").as_bytes()),
+                "object {number}"
+            );
             let object = String::from_utf8_lossy(object);
-            if let Some((head, rest)) = object.split("endobj").next().unwrap().split_once("\nstream\n") {
+            if let Some((head, rest)) = object
+                .split("endobj")
+                .next()
+                .unwrap()
+                .split_once("\nstream\n")
+            {
                 let length = head.rsplit("/Length ").next().unwrap();
                 let length: usize = length.strip_suffix(" >>").unwrap().parse().unwrap();
                 assert_eq!(&rest[length..], "\nendstream\n");
@@ -111,7 +141,9 @@ mod tests {
     #[test]
     fn offsets_and_lengths_are_right() {
         assert_eq!(check(&pdf(&["One page".to_owned()])), 6);
-        let pages: Vec<String> = (0..20).map(|page| format!("Page {page}\nline\nline")).collect();
+        let pages: Vec<String> = (0..20)
+            .map(|page| format!("Page {page}\nline\nline"))
+            .collect();
         assert_eq!(check(&pdf(&pages)), 44);
     }
 

@@ -47,7 +47,8 @@ pub fn write(dir: &Path) -> Result<usize, CliError> {
         }
         .map_err(CliError::file("write to", &path))?;
     }
-    let selected = |name: &str| name.starts_with("reports/") && name.to_lowercase().ends_with(".pdf");
+    let selected =
+        |name: &str| name.starts_with("reports/") && name.to_lowercase().ends_with(".pdf");
     Ok(SAMPLES.iter().filter(|(name, _)| selected(name)).count())
 }
 
@@ -57,9 +58,12 @@ fn content(name: &str, pages: usize) -> Vec<u8> {
         return Vec::new();
     }
     if !name.to_lowercase().ends_with(".pdf") {
-        return b"Not a PDF, so not in the archive unless include=* asks for everything.\n".to_vec();
+        return b"Not a PDF, so not in the archive unless include=* asks for everything.\n"
+            .to_vec();
     }
-    let texts: Vec<String> = (1..=pages).map(|page| page_text(title, page, pages)).collect();
+    let texts: Vec<String> = (1..=pages)
+        .map(|page| page_text(title, page, pages))
+        .collect();
     pdf(&texts)
 }
 
@@ -69,7 +73,9 @@ fn page_text(title: &str, page: usize, pages: usize) -> String {
     let lines = if pages == 1 { 1 } else { LINES - 2 };
     for line in 1..=lines {
         let figure = (page * 7919 + line * 104_729) % 100_000;
-        text.push_str(&format!("{line:>2}.  A sample made by sheaf demo; the figure of this line is {figure:>6}.\n"));
+        text.push_str(&format!(
+            "{line:>2}.  A sample made by sheaf demo; the figure of this line is {figure:>6}.\n"
+        ));
     }
     text
 }
@@ -85,9 +91,18 @@ mod tests {
         let annual = dir.path().join(SAMPLES[5].0);
         let size = fs::metadata(&annual).unwrap().len();
         assert!((2_000_000..10_000_000).contains(&size), "{size}");
-        assert_eq!(fs::metadata(dir.path().join("reports/2024/empty.pdf")).unwrap().len(), 0);
+        assert_eq!(
+            fs::metadata(dir.path().join("reports/2024/empty.pdf"))
+                .unwrap()
+                .len(),
+            0
+        );
         fs::write(&annual, "changed").unwrap();
         write(dir.path()).unwrap();
-        assert_eq!(fs::read(&annual).unwrap(), b"changed", "what is there stays");
+        assert_eq!(
+            fs::read(&annual).unwrap(),
+            b"changed",
+            "what is there stays"
+        );
     }
 }

@@ -44,7 +44,9 @@ pub fn walk(dir: &Path, prefix: &str) -> Result<Found, CliError> {
                     key,
                     size: metadata.len(),
                 }),
-                Err(error) if !kind.is_symlink() => return Err(CliError::file("read", path)(error)),
+                Err(error) if !kind.is_symlink() => {
+                    return Err(CliError::file("read", path)(error));
+                }
                 Ok(_) | Err(_) => found.skipped.push(path),
             }
         }
@@ -60,7 +62,9 @@ fn key(prefix: &str, entry: &fs::DirEntry) -> Result<String, CliError> {
         reason,
     };
     let name = entry.file_name();
-    let name = name.to_str().ok_or_else(|| unnameable("its name is not UTF-8"))?;
+    let name = name
+        .to_str()
+        .ok_or_else(|| unnameable("its name is not UTF-8"))?;
     let key = format!("{prefix}{name}");
     if key.len() > LONGEST_KEY {
         return Err(unnameable("its key would be longer than 1,024 bytes"));
@@ -82,11 +86,23 @@ mod tests {
         }
         let found = walk(dir.path(), "p/").unwrap();
         let keys: Vec<&str> = found.files.iter().map(|file| file.key.as_str()).collect();
-        assert_eq!(keys, ["p/.hidden", "p/a.pdf", "p/a/z.pdf", "p/a/ü/x y.pdf", "p/b.pdf"]);
+        assert_eq!(
+            keys,
+            [
+                "p/.hidden",
+                "p/a.pdf",
+                "p/a/z.pdf",
+                "p/a/ü/x y.pdf",
+                "p/b.pdf"
+            ]
+        );
         assert_eq!(found.files[3].path, dir.path().join("a/ü/x y.pdf"));
         assert_eq!(found.files[3].size, 12);
         assert!(walk(&dir.path().join("missing"), "").is_err());
-        assert!(matches!(walk(dir.path(), &"p".repeat(1024)), Err(CliError::Unnameable { .. })));
+        assert!(matches!(
+            walk(dir.path(), &"p".repeat(1024)),
+            Err(CliError::Unnameable { .. })
+        ));
     }
 
     #[cfg(unix)]
@@ -99,9 +115,16 @@ mod tests {
         symlink("nowhere", dir.path().join("dead")).unwrap();
         symlink(".", dir.path().join("loop")).unwrap();
         let found = walk(dir.path(), "").unwrap();
-        let files: Vec<_> = found.files.iter().map(|file| (file.key.as_str(), file.size)).collect();
+        let files: Vec<_> = found
+            .files
+            .iter()
+            .map(|file| (file.key.as_str(), file.size))
+            .collect();
         assert_eq!(files, [("a", 5), ("link", 5)]);
-        assert_eq!(found.skipped, [dir.path().join("dead"), dir.path().join("loop")]);
+        assert_eq!(
+            found.skipped,
+            [dir.path().join("dead"), dir.path().join("loop")]
+        );
     }
 
     #[cfg(target_os = "linux")]

@@ -184,7 +184,11 @@ mod tests {
         writing.write(Bytes::from_static(b"whole ")).await.unwrap();
         writing.write(Bytes::from_static(b"archive")).await.unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"before");
-        assert_eq!(names(folder.path()).len(), 2, "the archive waits beside its name");
+        assert_eq!(
+            names(folder.path()).len(),
+            2,
+            "the archive waits beside its name"
+        );
         writing.finish().await.unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole archive");
         assert_eq!(names(folder.path()), ["a.zip"]);
@@ -196,9 +200,20 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.zip");
-        Target::file(&path).unwrap().start().unwrap().finish().await.unwrap();
+        Target::file(&path)
+            .unwrap()
+            .start()
+            .unwrap()
+            .finish()
+            .await
+            .unwrap();
         fs::write(folder.path().join("other"), "").unwrap();
-        let mode = |name| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        let mode = |name| {
+            fs::metadata(folder.path().join(name))
+                .unwrap()
+                .permissions()
+                .mode()
+        };
         assert_eq!(mode("a.zip"), mode("other"));
     }
 
@@ -208,7 +223,10 @@ mod tests {
         let path = folder.path().join("a.zip");
         fs::write(&path, "before").unwrap();
         let mut writing = Target::file(&path).unwrap().start().unwrap();
-        writing.write(Bytes::from_static(b"half an arch")).await.unwrap();
+        writing
+            .write(Bytes::from_static(b"half an arch"))
+            .await
+            .unwrap();
         drop(writing);
         assert_eq!(names(folder.path()), ["a.zip"]);
         assert_eq!(fs::read(&path).unwrap(), b"before");
@@ -218,7 +236,10 @@ mod tests {
     #[tokio::test]
     async fn links_and_devices_stay_what_they_are() {
         let folder = tempfile::tempdir().unwrap();
-        let (link, file) = (folder.path().join("link.zip"), folder.path().join("file.zip"));
+        let (link, file) = (
+            folder.path().join("link.zip"),
+            folder.path().join("file.zip"),
+        );
         fs::write(&file, "before").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         let mut writing = Target::file(&link).unwrap().start().unwrap();
@@ -226,13 +247,19 @@ mod tests {
         writing.finish().await.unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"after");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert!(matches!(Target::file(Path::new("/dev/null")), Ok(Target::Special { .. })));
+        assert!(matches!(
+            Target::file(Path::new("/dev/null")),
+            Ok(Target::Special { .. })
+        ));
     }
 
     #[test]
     fn folders_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(Target::file(folder.path()), Err(CliError::IsFolder { .. })));
+        assert!(matches!(
+            Target::file(folder.path()),
+            Err(CliError::IsFolder { .. })
+        ));
         let missing = folder.path().join("no/such/folder/a.zip");
         assert!(matches!(Target::file(&missing), Err(CliError::File { .. })));
     }

@@ -26,9 +26,17 @@ fn without_keys_only_loopback_is_listened_on() {
     for address in ["127.0.0.1:0", "[::1]:8080", "127.8.8.8:1"] {
         assert!(check(&["--listen", address], &[]).is_ok(), "{address}");
     }
-    for address in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:80", "[::ffff:192.0.2.1]:80"] {
+    for address in [
+        "0.0.0.0:8080",
+        "[::]:8080",
+        "192.0.2.1:80",
+        "[::ffff:192.0.2.1]:80",
+    ] {
         let error = check(&["--listen", address], &[]).unwrap_err();
-        assert!(matches!(error, ConfigError::Open { .. }), "{address}: {error}");
+        assert!(
+            matches!(error, ConfigError::Open { .. }),
+            "{address}: {error}"
+        );
         assert!(check(&["--listen", address, "--allow-anonymous"], &[]).is_ok());
         assert!(check(&["--listen", address], &[("SHEAF_API_KEYS", KEY)]).is_ok());
         assert!(check(&["--listen", address], &[("SHEAF_API_KEYS", "")]).is_err());
@@ -49,10 +57,18 @@ fn keys_come_from_the_environment_or_a_file() {
     };
     let keys = file("keys", &format!("{KEY}\n"));
     let empty = file("empty", "\n");
-    assert!(!check(&[], &[("SHEAF_API_KEYS_FILE", &keys)]).unwrap().api_keys.is_empty());
+    assert!(
+        !check(&[], &[("SHEAF_API_KEYS_FILE", &keys)])
+            .unwrap()
+            .api_keys
+            .is_empty()
+    );
     assert!(check(&[], &[]).unwrap().api_keys.is_empty());
     let error = |variables: &[(&str, &str)]| check(&[], variables).unwrap_err();
-    assert!(matches!(error(&[("SHEAF_API_KEYS_FILE", &empty)]), ConfigError::NoKeys { .. }));
+    assert!(matches!(
+        error(&[("SHEAF_API_KEYS_FILE", &empty)]),
+        ConfigError::NoKeys { .. }
+    ));
     assert!(matches!(
         error(&[("SHEAF_API_KEYS_FILE", "/no/such/file")]),
         ConfigError::KeysFile { .. }
@@ -62,8 +78,17 @@ fn keys_come_from_the_environment_or_a_file() {
         ConfigError::KeysTwice
     ));
     let short = error(&[("SHEAF_API_KEYS", "hunter2")]);
-    assert!(matches!(short, ConfigError::ApiKeys { variable: "SHEAF_API_KEYS", .. }));
-    assert!(!short.to_string().contains("hunter2"), "an error never shows a key");
+    assert!(matches!(
+        short,
+        ConfigError::ApiKeys {
+            variable: "SHEAF_API_KEYS",
+            ..
+        }
+    ));
+    assert!(
+        !short.to_string().contains("hunter2"),
+        "an error never shows a key"
+    );
 }
 
 #[test]
@@ -76,7 +101,10 @@ fn defaults_and_bounds() {
     assert_eq!(config.limits.header_timeout, Duration::from_secs(10));
     assert_eq!(config.limits.drain, Duration::from_secs(30));
     assert!(config.bucket.is_none() && config.public_url.is_none());
-    assert_eq!(check(&["--expires-in", "7d"], &[]).unwrap().expires_in, presign::LONGEST);
+    assert_eq!(
+        check(&["--expires-in", "7d"], &[]).unwrap().expires_in,
+        presign::LONGEST
+    );
     for life in ["0", "8d"] {
         let error = check(&["--expires-in", life], &[]).unwrap_err();
         assert!(matches!(error, ConfigError::Expiry(_)));
@@ -86,16 +114,27 @@ fn defaults_and_bounds() {
         check(&["--bucket", "abc", "--prefix", &long], &[]),
         Err(ConfigError::Prefix(_))
     ));
-    assert!(matches!(check(&["--bucket", "a/b"], &[]), Err(ConfigError::Bucket(_))));
+    assert!(matches!(
+        check(&["--bucket", "a/b"], &[]),
+        Err(ConfigError::Bucket(_))
+    ));
 }
 
 #[test]
 fn a_folder_is_the_bucket_named_local() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();
-    let local = |more: &[&str]| check(&[&["--local", path, "--state-dir", path], more].concat(), &[]);
+    let local = |more: &[&str]| {
+        check(
+            &[&["--local", path, "--state-dir", path], more].concat(),
+            &[],
+        )
+    };
     assert_eq!(local(&[]).unwrap().bucket.unwrap().as_str(), "local");
-    assert!(matches!(local(&["--bucket", "other"]), Err(ConfigError::OtherBucket(_))));
+    assert!(matches!(
+        local(&["--bucket", "other"]),
+        Err(ConfigError::OtherBucket(_))
+    ));
     assert!(local(&["--public-url", "https://files.example.org"]).is_ok());
     assert!(matches!(
         local(&["--public-url", "https://example.org/files"]),

@@ -1,11 +1,14 @@
 //! The embedded store as the SDK sees it, in process; and as curl does, over a socket.
 
+mod borders;
 mod concurrency;
+mod conditions;
 mod copies;
 mod folder;
 mod hostile_keys;
 mod listing;
 mod multipart;
+mod multipart_more;
 mod objects;
 mod signatures;
 

@@ -1,0 +1,62 @@
+//! Processes that say on the first line of their standard output where they listen.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// A process that listens; killed when it is dropped.
+#[derive(Debug)]
+pub struct Started {
+    child: Child,
+    /// The first line of its standard output.
+    pub line: String,
+    _stdin: Option<ChildStdin>,
+}
+
+impl Started {
+    /// Starts it, and waits for its first line.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or ends without a line.
+    pub fn new(command: &mut Command) -> io::Result<Self> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take().expect("a piped standard output");
+        let mut started = Started {
+            child,
+            line: String::new(),
+            _stdin: stdin,
+        };
+        BufReader::new(stdout).read_line(&mut started.line)?;
+        if started.line.is_empty() {
+            return Err(io::Error::other(format!(
+                "{command:?} ended before it listened"
+            )));
+        }
+        Ok(started)
+    }
+
+    /// The process.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// The most memory that ever was resident, in bytes.
+    pub fn peak_resident(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.map(|kib| kib * 1024)
+            .ok_or_else(|| io::Error::other("no VmHWM"))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
