@@ -185,17 +185,13 @@ fn compare(
         });
     }
     let extent = extra.local_extent(header.compressed, header.uncompressed)?;
-    // Where a descriptor follows, a field that was not known in time is zero (4.4.4).
-    let unknown = |value: u64| value == 0 && entry.flags & DESCRIPTOR != 0;
-    for (field, local) in [
-        ("the compressed size", extent.compressed),
-        ("the uncompressed size", extent.uncompressed),
-    ] {
-        if !unknown(local) {
-            same(field, local, entry.size)?;
-        }
+    // Where a descriptor follows, what was not known in time is zero (4.4.4): the CRC-32, or that and both sizes.
+    let described = entry.flags & DESCRIPTOR != 0;
+    if !(described && extent.compressed == 0 && extent.uncompressed == 0) {
+        same("the compressed size", extent.compressed, entry.size)?;
+        same("the uncompressed size", extent.uncompressed, entry.size)?;
     }
-    if !unknown(header.crc32.into()) && header.crc32 != entry.crc32 {
+    if !(described && header.crc32 == 0) && header.crc32 != entry.crc32 {
         let text = |crc32| format!("{crc32:08x}");
         return Err(differ("the CRC-32", text(header.crc32), text(entry.crc32)));
     }

@@ -6,7 +6,7 @@
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
@@ -32,7 +32,7 @@ pub struct Source(Kind);
 #[derive(Debug)]
 enum Kind {
     File(LocalFile),
-    Remote(RemoteFile),
+    Remote(Box<RemoteFile>),
     Object(StoredObject),
     #[cfg(test)]
     Memory(super::tests::Memory),
@@ -43,6 +43,8 @@ struct LocalFile {
     path: PathBuf,
     file: Mutex<File>,
     len: u64,
+    /// When it was last written to, where the file system tells.
+    modified: Option<SystemTime>,
 }
 
 #[derive(Debug)]
@@ -70,13 +72,11 @@ pub enum SourceError {
         /// Its path.
         path: PathBuf,
     },
-    /// The file became shorter while it was read.
-    #[error("{} was cut off at {len} bytes while it was read", path.display())]
-    Shrunk {
+    /// The file is not what it was when it was opened.
+    #[error("{} changed while it was read", path.display())]
+    Changed {
         /// Its path.
         path: PathBuf,
-        /// Its length now.
-        len: u64,
     },
     /// The server of a URL.
     #[error(transparent)]
@@ -104,11 +104,12 @@ impl Source {
             });
         }
         let file = File::open(path).await.map_err(fails)?;
-        let len = file.metadata().await.map_err(fails)?.len();
+        let metadata = file.metadata().await.map_err(fails)?;
         Ok(Source(Kind::File(LocalFile {
             path: path.to_owned(),
             file: Mutex::new(file),
-            len,
+            len: metadata.len(),
+            modified: metadata.modified().ok(),
         })))
     }
 
@@ -117,7 +118,7 @@ impl Source {
     /// # Errors
     /// [`RemoteError`]; [`RemoteError::NoRanges`] where the server sends all or nothing.
     pub async fn url(url: Url) -> Result<Source, SourceError> {
-        Ok(Source(Kind::Remote(RemoteFile::open(url).await?)))
+        Ok(Source(Kind::Remote(Box::new(RemoteFile::open(url).await?))))
     }
 
     /// Opens an object of a store.
@@ -211,10 +212,10 @@ impl LocalFile {
             .read_to_end(buffer)
             .await
             .map_err(fails)? as u64;
-        if got < asked {
-            return Err(SourceError::Shrunk {
+        let now = file.metadata().await.map_err(fails)?;
+        if got < asked || now.len() != self.len || now.modified().ok() != self.modified {
+            return Err(SourceError::Changed {
                 path: self.path.clone(),
-                len: range.start + got,
             });
         }
         Ok(())
@@ -240,7 +241,7 @@ impl SourceError {
         match self {
             SourceError::File { .. }
             | SourceError::NotAFile { .. }
-            | SourceError::Shrunk { .. } => false,
+            | SourceError::Changed { .. } => false,
             SourceError::Remote(error) => error.can_pass(),
             SourceError::Store(error) => error.kind.can_pass(),
         }

@@ -10,3 +10,4 @@ mod manifest;
 mod program;
 mod readers;
 mod synthetic;
+mod verify;

@@ -22,9 +22,6 @@ fn harmless(entries: &[Entry]) -> Vec<Range<usize>> {
             local(10..14), // time and date
             local(entry.local.len() - 9..entry.local.len()), // the timestamp, or another field in its room
         ]);
-        if entry.central[8] & 8 != 0 {
-            ranges.push(local(18..26)); // a size that becomes 0: not yet known, as in most archives with descriptors
-        }
         at += entry.local.len() + entry.data.len() + entry.descriptor.len();
     }
     for entry in entries {

@@ -1,6 +1,7 @@
 //! Archives that are objects of a store.
 
-use std::fs;
+use std::fs::{self, File};
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
@@ -76,17 +77,24 @@ async fn an_empty_object_is_no_archive_and_a_missing_one_no_object() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_cut_off_meanwhile_is_told() {
+async fn a_file_that_is_written_to_meanwhile_is_told() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("a.zip");
-    fs::write(&path, archive(&entries())).unwrap();
-    let source = Source::file(&path).await.unwrap();
-    fs::write(&path, b"PK").unwrap();
-    let error = check(source, "", &mut |_| {}).await.unwrap_err();
-    assert!(
-        matches!(error, SourceError::Shrunk { len: 2, .. }),
-        "{error}"
-    );
+    let bytes = archive(&entries());
+    for (content, touched) in [
+        (&b"PK"[..], 0),
+        (&bytes, 1),
+        (&[&bytes[..], b"x"].concat(), 0),
+    ] {
+        fs::write(&path, &bytes).unwrap();
+        let source = Source::file(&path).await.unwrap();
+        fs::write(&path, content).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(touched))
+            .unwrap();
+        let error = check(source, "", &mut |_| {}).await.unwrap_err();
+        assert!(matches!(error, SourceError::Changed { .. }), "{error}");
+    }
 }
 
 #[tokio::test]
