@@ -248,7 +248,7 @@ where
 }
 
 /// The text of the innermost source: what the system said, without the layers of wrapping around it.
-pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

@@ -12,13 +12,15 @@
 //! What is not compared is what cannot do harm: times, permissions, comments, extra fields without a meaning here,
 //! and the version that an archive was made by.
 //!
-//! Memory is one window, and what is kept of the directory (some 300 bytes an entry and its name). Nothing is
+//! Memory is one window, and what is kept of the directory (some 350 bytes an entry and its name). Nothing is
 //! allocated because an archive says so: claims are first held against the length of the file and stated bounds.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `source.rs` | files, URLs and objects, read in ranges |
 //! | `remote.rs` | URLs over HTTP |
+//! | `remote/redirect.rs` | which URLs are asked, and where redirects may lead |
+//! | `remote/error.rs` | how that fails |
 //! | `content_range.rs` | the Content-Range header |
 //! | `window.rs` | one run of bytes in memory, as a reader that can seek |
 //! | `record.rs` | the records of an archive |

@@ -18,7 +18,7 @@ use super::window::Window;
 /// The most bytes of central directory that are checked: 1 GiB, ten million entries with names of 50 bytes.
 pub(super) const DIRECTORY_MAX: u64 = 1 << 30;
 
-/// The most entries that are checked. Each takes some 300 bytes of memory and its name.
+/// The most entries that are checked. Each takes some 350 bytes of memory and its name.
 pub(super) const ENTRIES_MAX: u64 = 10_000_000;
 
 /// How much of the end is fetched at once: enough for the directory of some ten thousand entries, so that a small

@@ -3,7 +3,6 @@
 //! Every read names the validator that the first answer gave (If-Match, or If-Unmodified-Since where there is no
 //! strong one), and every answer is compared with it: parts of two different files are never put together.
 
-use std::error::Error as StdError;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,10 +21,17 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use url::Url;
 
+use self::redirect::{check, host, redirect};
 use super::content_range::ContentRange;
+use crate::store::error::innermost;
+
+mod error;
+mod redirect;
+
+pub use error::RemoteError;
 
 /// How many redirects are followed in a row (curl's own bound is 50, browsers' 20).
-const REDIRECTS: usize = 10;
+pub(super) const REDIRECTS: usize = 10;
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,83 +50,6 @@ pub(super) struct RemoteFile {
     etag: Option<HeaderValue>,
     modified: Option<HeaderValue>,
     len: u64,
-}
-
-/// Why a URL cannot be read in ranges. Texts name the host, never the path or the query, which may be a credential.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoteError {
-    /// Not `http` or `https`, no host, or a password in it.
-    #[error("the URL cannot be used: {reason}")]
-    BadUrl {
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// No root certificates, for one.
-    #[error("TLS cannot be set up: {reason}")]
-    Tls {
-        /// What the system says.
-        reason: String,
-    },
-    /// No connection, or no answer.
-    #[error("{host} cannot be reached ({reason})")]
-    Unreachable {
-        /// The host.
-        host: String,
-        /// The innermost cause.
-        reason: String,
-    },
-    /// The body of an answer broke, ended early or stood still.
-    #[error("the answer of {host} broke off ({reason})")]
-    Body {
-        /// The host.
-        host: String,
-        /// The innermost cause.
-        reason: String,
-    },
-    /// A status that is no answer to a read.
-    #[error("{host} answered {status}")]
-    Status {
-        /// The host.
-        host: String,
-        /// The status.
-        status: StatusCode,
-    },
-    /// The server sends the whole file whatever is asked for.
-    #[error(
-        "{host} does not answer ranges, without which an archive cannot be verified in place: download it, then verify the file"
-    )]
-    NoRanges {
-        /// The host.
-        host: String,
-    },
-    /// An answer that contradicts the request or itself.
-    #[error("{host} answered nonsense: {what}")]
-    Nonsense {
-        /// The host.
-        host: String,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// The file is another one than when it was opened.
-    #[error("the file at {host} changed while it was verified")]
-    Changed {
-        /// The host.
-        host: String,
-    },
-    /// From `https` to `http`, or to another scheme altogether.
-    #[error("{host} redirects to a place that is not followed: {reason}")]
-    BadRedirect {
-        /// The host.
-        host: String,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// Redirects without end.
-    #[error("{host} redirects more than {REDIRECTS} times")]
-    TooManyRedirects {
-        /// The host that was asked first.
-        host: String,
-    },
 }
 
 impl RemoteFile {
@@ -314,19 +243,6 @@ impl RemoteFile {
     }
 }
 
-impl RemoteError {
-    /// May the same request succeed a little later?
-    pub(super) fn can_pass(&self) -> bool {
-        match self {
-            RemoteError::Unreachable { .. } | RemoteError::Body { .. } => true,
-            RemoteError::Status { status, .. } => {
-                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
-            }
-            _ => false,
-        }
-    }
-}
-
 fn client() -> Result<Client<HttpsConnector<HttpConnector>, Empty<Bytes>>, RemoteError> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
@@ -343,89 +259,6 @@ fn client() -> Result<Client<HttpsConnector<HttpConnector>, Empty<Bytes>>, Remot
     Ok(Client::builder(TokioExecutor::new()).build(https))
 }
 
-/// Can this URL be asked at all?
-fn check(url: &Url) -> Result<(), &'static str> {
-    match url.scheme() {
-        "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
-            Err("it has a user name or password")
-        }
-        "http" | "https" if url.has_host() => Ok(()),
-        "http" | "https" => Err("it has no host"),
-        _ => Err("it is neither http nor https"),
-    }
-}
-
-/// Where a redirect leads, unless that is a place that an answer must not send anybody to.
-fn redirect(from: &Url, location: Option<&HeaderValue>) -> Result<Url, RemoteError> {
-    let bad = |reason| RemoteError::BadRedirect {
-        host: host(from),
-        reason,
-    };
-    let location = location
-        .and_then(|location| location.to_str().ok())
-        .ok_or_else(|| bad("no Location"))?;
-    let mut to = from
-        .join(location)
-        .map_err(|_| bad("a malformed Location"))?;
-    to.set_fragment(None);
-    check(&to).map_err(bad)?;
-    if from.scheme() == "https" && to.scheme() == "http" {
-        return Err(bad("from https to http"));
-    }
-    Ok(to)
-}
-
-fn host(url: &Url) -> String {
-    url.host_str().unwrap_or_default().to_owned()
-}
-
 fn silence() -> String {
     format!("no byte came for {} s", READ_TIMEOUT.as_secs())
-}
-
-/// The text of the innermost source: what the system said, without the layers of wrapping around it.
-fn innermost(error: &(dyn StdError + 'static)) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{check, redirect};
-    use http::HeaderValue;
-    use url::Url;
-
-    fn to(from: &str, location: &'static str) -> Option<String> {
-        let from = Url::parse(from).unwrap();
-        redirect(&from, Some(&HeaderValue::from_static(location)))
-            .ok()
-            .map(String::from)
-    }
-
-    #[test]
-    fn redirects_never_leave_tls() {
-        assert_eq!(to("http://a/x?y", "/z"), Some("http://a/z".to_owned()));
-        assert_eq!(
-            to("http://a/x", "https://b/z#f"),
-            Some("https://b/z".to_owned())
-        );
-        assert_eq!(
-            to("https://a/x", "https://b/z"),
-            Some("https://b/z".to_owned())
-        );
-        assert_eq!(to("https://a/x", "http://a/x"), None);
-        assert_eq!(to("http://a/x", "file:///etc/passwd"), None);
-        assert!(redirect(&Url::parse("http://a/").unwrap(), None).is_err());
-    }
-
-    #[test]
-    fn urls_with_passwords_are_refused() {
-        assert!(check(&Url::parse("https://a/b").unwrap()).is_ok());
-        for url in ["https://u:p@a/b", "https://u@a/b", "ftp://a/b", "s3://a/b"] {
-            assert!(check(&Url::parse(url).unwrap()).is_err(), "{url}");
-        }
-    }
 }

@@ -9,6 +9,7 @@ mod memory;
 mod over_http;
 mod reads;
 mod report;
+mod server;
 mod sound;
 mod stored;
 

@@ -1,120 +1,14 @@
 //! Archives behind URLs, on servers of all manners.
 
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
-
 use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, IF_MATCH, LOCATION, RANGE};
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
-use hyper::body::{Frame, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use url::Url;
+use http::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, IF_MATCH};
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
 
 use super::made::{archive, entry};
-use crate::verify::{RemoteError, Report, Source, SourceError, check};
-
-type Answer = Response<BoxBody<Bytes, std::io::Error>>;
-
-/// A request as it came: its number from 0 on, its path and its headers.
-struct Asked<'a> {
-    number: usize,
-    path: &'a str,
-    headers: &'a HeaderMap,
-}
-
-/// A server on loopback that answers every request by a function of it.
-struct Server {
-    url: Url,
-    asked: Arc<Mutex<Vec<HeaderMap>>>,
-}
-
-impl Server {
-    async fn start(answer: impl Fn(Asked<'_>) -> Answer + Send + Sync + 'static) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = Url::parse(&format!("http://{}/a.zip", listener.local_addr().unwrap())).unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (seen, answer) = (asked.clone(), Arc::new(answer));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (seen, answer) = (seen.clone(), answer.clone());
-                let service = service_fn(move |request: Request<Incoming>| {
-                    let number = {
-                        let mut seen = seen.lock().unwrap();
-                        seen.push(request.headers().clone());
-                        seen.len() - 1
-                    };
-                    let (path, headers) = (request.uri().path(), request.headers());
-                    let response = answer(Asked {
-                        number,
-                        path,
-                        headers,
-                    });
-                    async move { Ok::<_, Infallible>(response) }
-                });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-            }
-        });
-        Server { url, asked }
-    }
-
-    fn requests(&self) -> usize {
-        self.asked.lock().unwrap().len()
-    }
-
-    async fn verify(&self) -> Result<Report, SourceError> {
-        let source = Source::url(self.url.clone()).await?;
-        check(source, self.url.as_str(), &mut |_| {}).await
-    }
-}
-
-/// The range of a request, as `start..end`.
-fn range(headers: &HeaderMap) -> std::ops::Range<usize> {
-    let value = headers[RANGE].to_str().unwrap();
-    let (start, end) = value
-        .strip_prefix("bytes=")
-        .unwrap()
-        .split_once('-')
-        .unwrap();
-    start.parse().unwrap()..end.parse::<usize>().unwrap() + 1
-}
-
-fn body(bytes: &[u8]) -> BoxBody<Bytes, std::io::Error> {
-    Full::new(Bytes::copy_from_slice(bytes))
-        .map_err(|never| match never {})
-        .boxed()
-}
-
-/// What a good server answers.
-fn part(bytes: &[u8], etag: &str, headers: &HeaderMap) -> Answer {
-    let range = range(headers);
-    let range = range.start..range.end.min(bytes.len());
-    if headers.get(IF_MATCH).is_some_and(|pinned| pinned != etag) {
-        return status(StatusCode::PRECONDITION_FAILED);
-    }
-    Response::builder()
-        .status(StatusCode::PARTIAL_CONTENT)
-        .header(ETAG, etag)
-        .header(
-            CONTENT_RANGE,
-            format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.len()),
-        )
-        .body(body(&bytes[range]))
-        .unwrap()
-}
-
-fn status(status: StatusCode) -> Answer {
-    Response::builder().status(status).body(body(b"")).unwrap()
-}
-
-fn redirect(to: &str) -> Answer {
-    let mut answer = status(StatusCode::FOUND);
-    answer.headers_mut().insert(LOCATION, to.parse().unwrap());
-    answer
-}
+use super::server::{Server, body, part, range, redirect, status};
+use crate::verify::{RemoteError, SourceError};
 
 /// 1,000 entries of some 3 kB: larger than the first look at the end of an archive.
 fn thousand() -> Vec<u8> {
