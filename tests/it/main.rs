@@ -11,3 +11,4 @@ mod program;
 mod readers;
 mod store_options;
 mod synthetic;
+mod verify;
