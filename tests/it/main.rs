@@ -4,6 +4,9 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod archives;
 mod live;
 mod readers;
+mod scale;
+mod strict;
 mod synthetic;
