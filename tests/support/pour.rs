@@ -13,7 +13,7 @@ use super::walk::Held;
 /// All files of `archive`, one after the other in its order, as `reader` writes them to its standard output.
 ///
 /// # Errors
-/// Where the reader ends with an error or a warning, as it does for a wrong CRC; [`ReadError::NoPipe`] for readers that
+/// Where the reader ends with an error or a warning, as all but busybox do for a wrong CRC; [`ReadError::NoPipe`] for readers that
 /// have no such output.
 pub fn pour(reader: Reader, archive: &Path) -> Result<Held, ReadError> {
     let archive = &fs::canonicalize(archive)?;
