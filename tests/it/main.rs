@@ -4,11 +4,14 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod archives;
 mod cli;
 mod live;
 mod manifest;
 mod program;
 mod readers;
+mod scale;
 mod store_options;
+mod strict;
 mod synthetic;
 mod verify;
