@@ -4,6 +4,11 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod clients;
+mod connections;
 mod live;
+mod nginx;
+mod outcomes;
 mod readers;
+mod shutdown;
 mod synthetic;
