@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use crate::support::downloaders::{Download, Downloader, download};
 use crate::support::halfway::{self, Halfway};
 use crate::support::server::Server;
+use crate::support::synthetic::faults::{Failure, Rule};
 use crate::support::tools::tool;
 
 /// Whether a download that broke off shows it: the exit code says so, and nothing that it left is the whole archive.
@@ -43,7 +44,12 @@ async fn every_downloader_gets_the_archive_under_its_name() {
     let server = Server::local();
     server.drop_in("reports/2025/a.pdf", vec![1; 3 << 20]);
     server.drop_in("reports/2025/b.pdf", "small");
-    let all = [&Downloader::HTTP11[..], &Downloader::HTTP10].concat();
+    let all = [
+        &Downloader::HTTP11[..],
+        &Downloader::HTTP10,
+        &[Downloader::Aria2],
+    ]
+    .concat();
     for (target, name) in [
         ("/v1/zip?prefix=reports/2025/", "2025.zip"),
         (
@@ -73,11 +79,37 @@ async fn every_downloader_sees_that_an_object_vanished() {
     }
 }
 
+#[tokio::test]
+async fn whoever_begins_anew_gets_what_there_is_now_or_fails() {
+    let halfway = Halfway::start().await;
+    let url = halfway.url();
+
+    // The listing does not show the second object any more: the archive of the first is whole.
+    let gate = halfway.hold(halfway::SIZE / 2, 1);
+    let vanish = halfway.lose_the_second(&gate);
+    if let (Some(download), ()) = tokio::join!(Downloader::Aria2.run(&url), vanish) {
+        let now = halfway.server.get(halfway::PATH).await.body;
+        assert!(now.len() < halfway.whole.len());
+        assert_whole(Downloader::Aria2, &download, halfway::NAME, &now);
+    }
+
+    // The listing shows it, and every read fails.
+    halfway.hold(halfway::SIZE / 2, 0);
+    let vanished = Rule::get(halfway::SECOND, Failure::NO_SUCH_KEY);
+    halfway.store.faults().add(vanished);
+    if let Some(download) = Downloader::Aria2.run(&url).await {
+        assert_broken(Downloader::Aria2, &download, &halfway.whole);
+    }
+}
+
 /// Sends a request over HTTP/1.0, whose body ends where the connection does.
 async fn http10(server: &Server) -> TcpStream {
     let authority = server.url.strip_prefix("http://").unwrap();
     let mut socket = TcpStream::connect(authority).await.unwrap();
-    let head = format!("GET {} HTTP/1.0\r\nhost: {authority}\r\n\r\n", halfway::PATH);
+    let head = format!(
+        "GET {} HTTP/1.0\r\nhost: {authority}\r\n\r\n",
+        halfway::PATH
+    );
     socket.write_all(head.as_bytes()).await.unwrap();
     socket
 }
@@ -113,10 +145,25 @@ async fn whoever_wants_to_resume_is_told_and_keeps_the_stump() {
     let halfway = Halfway::start().await;
     let stump = &halfway.whole[..100_000];
     let resuming: [(&str, &[&str], &[i32], &str); 3] = [
-        ("wget", &["--no-config", "-c", "-O", "both.zip"], &[8], "409"),
-        ("curl", &["-q", "-fsS", "-C", "-", "-o", "both.zip"], &[22], "409"),
+        (
+            "wget",
+            &["--no-config", "-nv", "-c", "-O", "both.zip"],
+            &[8],
+            "409",
+        ),
+        (
+            "curl",
+            &["-q", "-fsS", "-C", "-", "-o", "both.zip"],
+            &[22],
+            "409",
+        ),
         // Without -f it looks at the answer's ranges, finds none, and says so.
-        ("curl", &["-q", "-sS", "-C", "-", "-o", "both.zip"], &[33], "resume"),
+        (
+            "curl",
+            &["-q", "-sS", "-C", "-", "-o", "both.zip"],
+            &[33],
+            "resume",
+        ),
     ];
     for (program, arguments, codes, says) in resuming {
         let Some(path) = tool(program) else { continue };

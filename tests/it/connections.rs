@@ -23,7 +23,11 @@ async fn whoever_is_slow_to_ask_is_cut_off() {
     let server = with(&["--header-timeout", "1s"]);
     let authority = server.url.strip_prefix("http://").unwrap();
     // One says nothing, one stops in the middle, and one never ends; it sends a byte often enough to seem alive.
-    for (says, drips) in [("", false), ("GET / HTTP/1.1\r\nhost", false), ("GET /", true)] {
+    for (says, drips) in [
+        ("", false),
+        ("GET / HTTP/1.1\r\nhost", false),
+        ("GET /", true),
+    ] {
         let socket = TcpStream::connect(authority).await.unwrap();
         let (mut reader, mut writer) = socket.into_split();
         writer.write_all(says.as_bytes()).await.unwrap();

@@ -3,14 +3,22 @@
 use http_body_util::BodyExt;
 
 use crate::clients::{assert_broken, assert_whole};
+use crate::outcomes::{LARGE, standing};
 use crate::support::client;
 use crate::support::downloaders::Downloader;
 use crate::support::halfway::{self, Halfway};
 use crate::support::nginx::Nginx;
+use crate::support::server::Server;
+use crate::support::synthetic::faults::{Gate, Mishap, Rule};
+use crate::support::synthetic::object::SyntheticObject;
+use crate::support::synthetic::{Options, Synthetic};
 
 /// What goes into the location.
 const WAYS: [(&str, &str); 2] = [
-    ("as recommended", "proxy_http_version 1.1; proxy_buffering off;"),
+    (
+        "as recommended",
+        "proxy_http_version 1.1; proxy_buffering off;",
+    ),
     ("by default: HTTP/1.0, buffered", ""),
 ];
 
@@ -51,25 +59,50 @@ async fn every_downloader_sees_through_nginx_that_an_object_vanished() {
 }
 
 #[tokio::test]
-async fn nginx_passes_on_what_there_is() {
-    let halfway = Halfway::start().await;
+async fn nginx_keeps_nothing_back_and_reads_nothing_ahead() {
+    let first = SyntheticObject::new("first.pdf", 100);
+    let large = SyntheticObject::new("large.pdf", LARGE);
+    let store = Synthetic::start([first, large], Options::default()).await;
+    let server = Server::over(&store.endpoint());
     for (way, lines) in WAYS {
-        let Some(nginx) = Nginx::before(&halfway.server.url, lines) else {
+        let Some(nginx) = Nginx::before(&server.url, lines) else {
             return;
         };
         println!("{way}");
-        // Far less than one of nginx's buffers, which it would fill first if it were let.
-        let gate = halfway.hold(100, 1);
-        let url = format!("{}{}", nginx.url, halfway::PATH);
+        let before = store.requests().bytes_sent();
+        let gate = Gate::new();
+        let hold = Rule::body("large.pdf", 0, Mishap::Hold(gate.clone()));
+        store.faults().add(hold.times(1));
+        let url = format!("{}/v1/zip", nginx.url);
         let mut body = client::open("GET", &url, &[]).await.unwrap().into_body();
-        let mut received = Vec::new();
-        while received.len() < 130 {
-            let frame = body.frame().await.unwrap().unwrap();
-            received.extend_from_slice(frame.data_ref().unwrap());
-        }
+        // The first entry comes while nothing is there of the second.
+        let frame = body.frame().await.unwrap().unwrap();
+        assert!(frame.data_ref().unwrap().starts_with(b"PK"));
         gate.open();
-        received.extend_from_slice(&body.collect().await.unwrap().to_bytes());
-        assert!(received == halfway.whole);
+        let sent = standing(&store, 1).await - before;
+        assert!(sent < LARGE, "nginx took all that its client did not read");
+    }
+}
+
+#[tokio::test]
+async fn nginx_can_turn_away_who_could_not_see_a_failure() {
+    // It closes the connection in good order whatever happens behind it, and that is all HTTP/1.0 has for an end.
+    let halfway = Halfway::start().await;
+    let lines = "proxy_http_version 1.1; proxy_buffering off;
+                 if ($server_protocol = HTTP/1.0) { return 426; }";
+    let Some(nginx) = Nginx::before(&halfway.server.url, lines) else {
+        return;
+    };
+    let url = format!("{}{}", nginx.url, halfway::PATH);
+    for (downloader, code) in [(Downloader::CurlHttp10, 22), (Downloader::UrllibHttp10, 1)] {
+        if let Some(download) = downloader.run(&url).await {
+            assert_eq!(download.code, Some(code));
+            assert!(download.said.contains("426"), "{}", download.said);
+            assert!(download.files.is_empty());
+        }
+    }
+    if let Some(download) = Downloader::Curl.run(&url).await {
+        assert_whole(Downloader::Curl, &download, halfway::NAME, &halfway.whole);
     }
 }
 

@@ -1,5 +1,10 @@
 //! How a live download ends: what the client sees, what the log says, and what the server still holds.
 
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Instant;
+
 use http_body_util::BodyExt;
 use serde_json::Value;
 
@@ -10,6 +15,13 @@ use crate::support::synthetic::faults::{Failure, Fault, Mishap, Rule, Target};
 use crate::support::synthetic::object::{Checksum, SyntheticObject};
 use crate::support::synthetic::{Options, Synthetic};
 use crate::support::wait::eventually;
+
+/// More than all the buffers between a store and a client who does not read, in bytes.
+pub const LARGE: u64 = 64 << 20;
+
+/// What stands around the data of [`FIRST`] and in front of that of [`SECOND`]: two local headers, each with a name and
+/// a timestamp, and a descriptor; in bytes.
+const HEADERS: u64 = 2 * (30 + 9) + (FIRST.len() + SECOND.len()) as u64 + 16;
 
 /// Begins a download, which must get its 200, breaks the store by `fault`, and returns the log line of the failure.
 async fn failing(fault: impl FnOnce(&Synthetic)) -> Value {
@@ -59,30 +71,28 @@ async fn an_object_that_was_replaced() {
 }
 
 #[tokio::test]
-async fn an_object_that_was_replaced_while_its_read_broke() {
+async fn an_object_that_was_replaced_when_its_read_broke() {
     let line = failing(|store| {
-        let held = Rule::body(FIRST, SIZE - 1, Mishap::Reset);
-        store.faults().add(held);
-        store.put(SyntheticObject::version(FIRST, SIZE, 1));
-        store.faults().add(Rule::get(SECOND, Failure::NO_SUCH_KEY));
+        // The first read breaks, and the second one finds another object.
+        let breaks = Rule::body(SECOND, 1000, Mishap::Reset);
+        store.faults().add(breaks.times(1));
+        let replaced = Rule::get(SECOND, Failure::PRECONDITION_FAILED);
+        store.faults().add(replaced);
     })
     .await;
-    // The read under way goes on with the bytes of the old object, to its end; the next object is what fails.
-    assert_reason(&line, &[SECOND]);
+    assert_reason(&line, &[SECOND, "replaced"]);
+    assert_eq!(line["bytes"], SIZE + HEADERS + 1000);
 }
 
 #[tokio::test]
 async fn an_object_that_always_breaks_at_the_same_byte() {
     let line = failing(|store| {
-        store
-            .faults()
-            .add(Rule::body(SECOND, 1000, Mishap::Close));
+        store.faults().add(Rule::body(SECOND, 1000, Mishap::Close));
     })
     .await;
     assert_reason(&line, &[SECOND, "broke"]);
     // Every byte that came was sent, and none twice.
-    let headers = 30 + 9 + FIRST.len() + 16 + 30 + 9 + SECOND.len();
-    assert_eq!(line["bytes"], SIZE + 1000 + headers as u64);
+    assert_eq!(line["bytes"], SIZE + HEADERS + 1000);
 }
 
 #[tokio::test]
@@ -158,6 +168,47 @@ async fn an_archived_object_on_the_second_page() {
     assert_reason(&line, &["15.pdf", "restored"]);
 }
 
+/// Spoils a folder while its first file, which is large, is under way; the log line must say so.
+async fn folder(spoil: impl FnOnce(&Path)) -> Value {
+    let server = Server::local();
+    server.drop_in(FIRST, vec![1; LARGE as usize]);
+    server.drop_in(SECOND, vec![2; SIZE as usize]);
+    let url = format!("{}/v1/zip", server.url);
+    let mut answer = client::open("GET", &url, &[]).await.unwrap();
+    // The rest of the large file waits for the client, who reads nothing meanwhile.
+    answer.body_mut().frame().await.unwrap().unwrap();
+    spoil(&server.bucket());
+    seen_to_fail(&server, answer).await
+}
+
+#[tokio::test]
+async fn a_file_that_vanished() {
+    let line = folder(|bucket| fs::remove_file(bucket.join(SECOND)).unwrap()).await;
+    assert_reason(&line, &[SECOND, "does not exist"]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_written_to_while_it_is_read() {
+    let line = folder(|bucket| {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).open(bucket.join(FIRST)).unwrap();
+        file.write_all_at(b"other", LARGE - 1000).unwrap();
+    })
+    .await;
+    assert_reason(&line, &[FIRST, "replaced"]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_short_while_it_is_read() {
+    let line = folder(|bucket| {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).open(bucket.join(FIRST)).unwrap();
+        file.set_len(LARGE - 1000).unwrap();
+    })
+    .await;
+    assert_reason(&line, &[FIRST, "replaced"]);
+}
+
 #[tokio::test]
 async fn a_whole_download_is_logged_as_it_was() {
     let halfway = Halfway::start().await;
@@ -203,13 +254,13 @@ async fn a_client_that_goes_away_ends_the_reads() {
 }
 
 /// Waits until the store has sent nothing for `seconds`, and returns how much it has sent.
-async fn standing(store: &Synthetic, seconds: u64) -> u64 {
+pub async fn standing(store: &Synthetic, seconds: u64) -> u64 {
     let mut sent = store.requests().bytes_sent();
-    let mut since = std::time::Instant::now();
+    let mut since = Instant::now();
     eventually("standstill", || {
         let now = store.requests().bytes_sent();
         if std::mem::replace(&mut sent, now) != now {
-            since = std::time::Instant::now();
+            since = Instant::now();
         }
         (since.elapsed().as_secs() >= seconds).then_some(now)
     })
@@ -218,13 +269,19 @@ async fn standing(store: &Synthetic, seconds: u64) -> u64 {
 
 #[tokio::test]
 async fn a_slow_client_slows_its_own_reads_and_is_no_stall() {
-    const LARGE: u64 = 64 << 20;
     let object = SyntheticObject::new(FIRST, LARGE);
     let store = Synthetic::start([object], Options::default()).await;
     let server = Server::over_with(&store.endpoint(), &["--read-timeout", "1s"]);
     let url = format!("{}{}", server.url, halfway::PATH);
     let mut body = client::open("GET", &url, &[]).await.unwrap().into_body();
-    let mut received = body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+    let mut received = body
+        .frame()
+        .await
+        .unwrap()
+        .unwrap()
+        .into_data()
+        .unwrap()
+        .len();
     // Far longer than the store may be silent.
     let sent = standing(&store, 3).await;
     assert!(sent < LARGE, "all was read for a client that does not read");

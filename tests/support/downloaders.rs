@@ -22,7 +22,7 @@ pub enum Downloader {
     Urllib,
     /// Python's urllib over HTTP/1.0.
     UrllibHttp10,
-    /// `aria2c`.
+    /// `aria2c`, which begins anew when a transfer without a length breaks off, five times altogether.
     Aria2,
 }
 
@@ -38,15 +38,10 @@ pub struct Download {
 }
 
 impl Downloader {
-    /// All that speak HTTP/1.1.
-    pub const HTTP11: [Downloader; 4] = [
-        Downloader::Curl,
-        Downloader::Wget,
-        Downloader::Urllib,
-        Downloader::Aria2,
-    ];
+    /// Over HTTP/1.1, all that do not begin anew by themselves.
+    pub const HTTP11: [Downloader; 3] = [Downloader::Curl, Downloader::Wget, Downloader::Urllib];
 
-    /// All that speak HTTP/1.0.
+    /// The same over HTTP/1.0, as far as they speak it.
     pub const HTTP10: [Downloader; 2] = [Downloader::CurlHttp10, Downloader::UrllibHttp10];
 
     /// The exit codes that say that a transfer broke off.
@@ -57,8 +52,8 @@ impl Downloader {
             // The server issued an error response: wget asks for the rest, and is told that there is no such thing.
             Downloader::Wget => &[8],
             Downloader::Urllib | Downloader::UrllibHttp10 => &[1],
-            // Whatever it is, it is not 0: unknown error, network problem, resume not supported, bad answer.
-            Downloader::Aria2 => &[1, 6, 8, 22],
+            // An unknown error.
+            Downloader::Aria2 => &[1],
         }
     }
 
@@ -86,9 +81,12 @@ impl Downloader {
             Downloader::CurlHttp10 => {
                 command.args(["-q", "-fsSOJ", "--max-time", "60", "--http1.0"])
             }
-            Downloader::Wget => {
-                command.args(["--no-config", "-nv", "--timeout=60", "--content-disposition"])
-            }
+            Downloader::Wget => command.args([
+                "--no-config",
+                "-nv",
+                "--timeout=60",
+                "--content-disposition",
+            ]),
             Downloader::Urllib | Downloader::UrllibHttp10 => command.arg(script()),
             Downloader::Aria2 => command.args(["--no-conf", "-q", "--timeout=60"]),
         };
