@@ -54,7 +54,7 @@ pub enum CliError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: WriteError,
+        source: Box<WriteError>,
     },
     /// A file that no key can stand for.
     #[error("{path} cannot be uploaded: {reason}")]

@@ -39,6 +39,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use error::CliError;
 pub use s3_url::{InvalidS3Url, S3Url};
 
+use crate::config::Environment;
 use signals::until_interrupted;
 
 /// Stream an S3 prefix as one ZIP archive, or hand out manifests of presigned URLs
@@ -88,7 +89,7 @@ impl Cli {
     /// [`CliError`], whose exit code says whose mistake it is.
     pub async fn run(self) -> Result<(), CliError> {
         let serves = matches!(self.command, Command::Demo(_) | Command::Serve(_));
-        self.log.start(serves);
+        self.log.start(Environment::of_process(), serves);
         match self.command {
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,

@@ -4,11 +4,14 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod cli;
 mod clients;
 mod connections;
 mod live;
+mod manifest;
 mod nginx;
 mod outcomes;
+mod program;
 mod readers;
 mod shutdown;
 mod synthetic;
