@@ -137,6 +137,9 @@ impl Recorded {
             details,
         } = &self.record;
         let fields = details.with(std::mem::take);
+        if whole && failure.is_none() {
+            self.reset.unfinished(false);
+        }
         let failed = failure.is_some() || status.is_server_error();
         let outcome = if failed {
             "failed"

@@ -103,7 +103,7 @@ async fn whoever_begins_anew_gets_what_there_is_now_or_fails() {
 }
 
 /// Sends a request over HTTP/1.0, whose body ends where the connection does.
-async fn http10(server: &Server) -> TcpStream {
+pub async fn http10(server: &Server) -> TcpStream {
     let authority = server.url.strip_prefix("http://").unwrap();
     let mut socket = TcpStream::connect(authority).await.unwrap();
     let head = format!(

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+use crate::clients::http10;
 use crate::support::client;
 use crate::support::halfway::{Halfway, SIZE};
 use crate::support::server::Server;
@@ -104,4 +106,47 @@ async fn a_second_signal_ends_at_once() {
     halfway.server.signal("TERM");
     assert_eq!(halfway.server.exited().await.code(), Some(1));
     assert!(answer.into_body().collect().await.is_err());
+}
+
+#[tokio::test]
+async fn over_http_1_0_no_end_of_the_process_passes_for_the_end_of_the_archive() {
+    // With a drain that ends, at a second signal, and without any warning.
+    for (drain, signals) in [
+        ("1s", &["TERM"][..]),
+        ("1h", &["TERM", "TERM"]),
+        ("1h", &["KILL"]),
+    ] {
+        let mut halfway = Halfway::start_with(&["--drain", drain]).await;
+        let gate = halfway.hold(SIZE / 2, 1);
+        let mut socket = http10(&halfway.server).await;
+        gate.reached(1).await;
+        let mut answer = vec![0; 12];
+        socket.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, b"HTTP/1.0 200");
+        for (nth, signal) in signals.iter().enumerate() {
+            if nth > 0 {
+                draining(&halfway.server).await;
+            }
+            halfway.server.signal(signal);
+        }
+        let ended = socket.read_to_end(&mut answer).await;
+        let kind = ended.map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::ConnectionReset), "{signals:?}");
+        halfway.server.exited().await;
+    }
+}
+
+#[tokio::test]
+async fn over_http_1_0_a_download_under_way_is_finished_too() {
+    let mut halfway = Halfway::start_with(&["--drain", "60s"]).await;
+    let gate = halfway.hold(SIZE / 2, 1);
+    let mut socket = http10(&halfway.server).await;
+    gate.reached(1).await;
+    halfway.server.signal("TERM");
+    draining(&halfway.server).await;
+    gate.open();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.ends_with(&halfway.whole));
+    assert_eq!(halfway.server.exited().await.code(), Some(0));
 }
