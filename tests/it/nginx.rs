@@ -59,6 +59,24 @@ async fn every_downloader_sees_through_nginx_that_an_object_vanished() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_killed_is_seen_through_nginx() {
+    for (way, lines) in WAYS {
+        let mut halfway = Halfway::start().await;
+        let Some(nginx) = Nginx::before(&halfway.server.url, lines) else {
+            return;
+        };
+        println!("{way}");
+        let _gate = halfway.hold(halfway::SIZE / 2, 1);
+        let url = format!("{}{}", nginx.url, halfway::PATH);
+        let answer = client::open("GET", &url, &[]).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        halfway.server.signal("KILL");
+        let body = answer.into_body().collect().await;
+        assert!(body.is_err(), "the body ended in good order");
+    }
+}
+
+#[tokio::test]
 async fn nginx_keeps_nothing_back_and_reads_nothing_ahead() {
     let first = SyntheticObject::new("first.pdf", 100);
     let large = SyntheticObject::new("large.pdf", LARGE);
