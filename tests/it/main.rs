@@ -6,11 +6,16 @@ mod support;
 
 mod archives;
 mod cli;
+mod clients;
+mod connections;
 mod live;
 mod manifest;
+mod nginx;
+mod outcomes;
 mod program;
 mod readers;
 mod scale;
+mod shutdown;
 mod store_options;
 mod strict;
 mod synthetic;
