@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -104,11 +103,11 @@ impl Service {
         peer: SocketAddr,
         reset: ResetFlag,
     ) -> http::Response<Recorded> {
-        let began = Instant::now();
         let id = RequestId::new(request.headers().get(REQUEST_ID));
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let details = Details::default();
-        let mut response = match self.embedded.as_ref().filter(|_| is_store_path(&path)) {
+        let record = Record::new(id.clone(), &request);
+        let details = record.details();
+        let store = self.embedded.as_ref();
+        let mut response = match store.filter(|_| is_store_path(request.uri().path())) {
             Some(store) => store.serve(request).await.map(Body::new),
             None => self.route(request, &id, &details, peer).await,
         };
@@ -125,15 +124,7 @@ impl Service {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
-        let record = Record {
-            id,
-            method,
-            path,
-            status: response.status(),
-            began,
-            details,
-        };
-        response.map(|body| Recorded::new(body, record, reset))
+        Recorded::answer(response, record, reset)
     }
 
     async fn route(

@@ -21,7 +21,12 @@ fn contents(archive: &[u8]) -> Contents {
 /// Downloads an archive that must come.
 async fn whole(server: &Server, target: &str) -> bytes::Bytes {
     let answer = server.get(target).await;
-    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(
+        answer.status,
+        200,
+        "{}",
+        String::from_utf8_lossy(&answer.body)
+    );
     answer.body
 }
 

@@ -4,6 +4,10 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod door;
+mod errors;
 mod live;
+mod logs;
+mod manifests;
 mod readers;
 mod synthetic;

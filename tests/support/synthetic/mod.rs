@@ -28,6 +28,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use answer::Answer;
@@ -75,6 +76,8 @@ struct Store {
     uploads: Mutex<Uploads>,
     faults: Faults,
     requests: Arc<Requests>,
+    /// How many requests have taken effect.
+    answered: watch::Sender<u64>,
 }
 
 impl Synthetic {
@@ -93,6 +96,7 @@ impl Synthetic {
             uploads: Mutex::default(),
             faults: Faults::default(),
             requests: Arc::default(),
+            answered: watch::Sender::new(0),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -144,6 +148,12 @@ impl Synthetic {
             .values()
             .map(|upload| upload.key.clone())
             .collect()
+    }
+
+    /// Waits until `condition` holds; it is looked at again after every request that has taken effect.
+    pub async fn until(&self, condition: impl Fn(&Synthetic) -> bool) {
+        let mut answered = self.store.answered.subscribe();
+        let _ = answered.wait_for(|_| condition(self)).await;
     }
 
     /// The fault table.
@@ -218,6 +228,7 @@ async fn respond(
     let mut mishap = None;
     match store.faults.strike(&request, &answer.range) {
         Some(Fault::Answer(failure)) => answer = Answer::failure(failure),
+        Some(Fault::Instead(document)) => answer = Answer::document(document),
         fault => {
             if let Some(Fault::Delay(delay)) = fault {
                 tokio::time::sleep(delay).await;
@@ -246,6 +257,7 @@ async fn respond(
     let mut response = http::Response::new(scripted);
     *response.status_mut() = http::StatusCode::from_u16(answer.status).expect("a status");
     *response.headers_mut() = answer.headers;
+    store.answered.send_modify(|answers| *answers += 1);
     Ok(response)
 }
 
