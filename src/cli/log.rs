@@ -1,10 +1,14 @@
-//! Log lines: to standard error, as text for people or JSON for machines.
+//! Log lines: to standard error, as text for people or JSON for machines. No filter brings a signature to light.
 
 use std::io::{self, IsTerminal};
 
 use clap::{Args, ValueEnum};
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Options of logging.
 #[derive(Args, Clone, Debug)]
@@ -48,6 +52,11 @@ fn filter(text: &str) -> Result<String, String> {
     }
 }
 
+/// What the SDK tells about itself at the level `trace` are requests whole, presigned URLs among them.
+fn tells_no_secret(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() != Level::TRACE || !metadata.target().starts_with("aws_")
+}
+
 impl LogArgs {
     /// From now on log lines are written. Servers tell more than commands that come and go.
     pub fn start(&self, serves: bool) {
@@ -70,9 +79,10 @@ impl LogArgs {
         };
         // A subscriber that is there already is one that a test has set.
         let _ = if json {
-            lines.json().flatten_event(true).try_init()
+            let lines = lines.json().flatten_event(true).finish();
+            lines.with(filter_fn(tells_no_secret)).try_init()
         } else {
-            lines.try_init()
+            lines.finish().with(filter_fn(tells_no_secret)).try_init()
         };
     }
 }

@@ -208,7 +208,7 @@ async fn no_secret_is_logged() {
     const API_KEY: &str = "an-api-key-that-is-secret";
     const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     const SESSION: &str = "a-session-token-that-is-secret";
-    for filter in ["sheaf=debug", "debug"] {
+    for filter in ["sheaf=debug", "debug", "trace"] {
         let objects = [
             SyntheticObject::new("a.pdf", 10),
             SyntheticObject::new("b.pdf", 3 * MIB),
@@ -238,7 +238,7 @@ async fn no_secret_is_logged() {
         for failure in [
             Failure::SIGNATURE_DOES_NOT_MATCH,
             Failure::ACCESS_DENIED,
-            Failure::INTERNAL_ERROR,
+            Failure::EXPIRED_TOKEN,
         ] {
             store.faults().clear();
             let rule = Rule::new(Target::ListPage(1), Fault::Answer(failure));
