@@ -237,10 +237,12 @@ where
         _ => StoreErrorKind::Unexpected {
             status,
             code: code.map(str::to_owned),
-            message: match error {
-                SdkError::ServiceError(_) => message.to_owned(),
-                // What came is not what S3 answers: the page of a proxy, for one.
-                _ => format!("with what cannot be read ({})", innermost(error)),
+            message: match code {
+                // The page of a proxy, for one. An answer to HEAD never has a code.
+                None if !operation.starts_with("Head") => {
+                    "with something that is not S3's: is this the right endpoint?".to_owned()
+                }
+                _ => message.to_owned(),
             },
         },
     }

@@ -15,6 +15,9 @@ use tempfile::TempDir;
 use super::client::{self, Answered};
 use super::process::Started;
 
+/// A line of the log that has not come by then will never come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A running `sheaf serve`.
 #[derive(Debug)]
 pub struct Server {
@@ -108,20 +111,30 @@ impl Server {
 
     /// The log line of a request. A line is written when its answer ends, which the client may see first.
     pub async fn line(&self, request_id: &str) -> Value {
-        loop {
-            let log = self.log_text();
-            // What stands behind the last line end is a line that is being written.
-            let whole = log.rfind('\n').map_or("", |end| &log[..end]);
-            let lines = whole
-                .lines()
-                .map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
-            let mut lines = lines.filter(|line| line["request_id"] == request_id);
-            if let Some(line) = lines.next() {
-                assert_eq!(lines.next(), None, "one line a request");
-                return line;
+        let written = async {
+            loop {
+                if let Some(line) = self.find(request_id) {
+                    return line;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        };
+        tokio::time::timeout(PATIENCE, written)
+            .await
+            .unwrap_or_else(|_| panic!("no line of {request_id}"))
+    }
+
+    fn find(&self, request_id: &str) -> Option<Value> {
+        let log = self.log_text();
+        // What stands behind the last line end is a line that is being written.
+        let whole = log.rfind('\n').map_or("", |end| &log[..end]);
+        let lines = whole
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        let mut lines = lines.filter(|line| line["request_id"] == request_id);
+        let line = lines.next()?;
+        assert_eq!(lines.next(), None, "one line a request");
+        Some(line)
     }
 
     /// All that it logged so far, as it stands in the file.

@@ -109,7 +109,7 @@ async fn broken_stores() {
     // What a proxy or a portal puts in the way.
     for document in ["<html><p>Please log in</html>", "Welcome", ""] {
         let fault = Fault::Instead(document.to_owned());
-        let words = &["ListObjectsV2 of s3://bench"];
+        let words = &["ListObjectsV2 of s3://bench", "right endpoint?"];
         listing(fault, 502, "store-failed", words).await;
     }
 }

@@ -61,6 +61,9 @@ impl Default for Options {
     }
 }
 
+/// A request that has not come by then will never come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The running server.
 #[derive(Debug)]
 pub struct Synthetic {
@@ -153,7 +156,9 @@ impl Synthetic {
     /// Waits until `condition` holds; it is looked at again after every request that has taken effect.
     pub async fn until(&self, condition: impl Fn(&Synthetic) -> bool) {
         let mut answered = self.store.answered.subscribe();
-        let _ = answered.wait_for(|_| condition(self)).await;
+        let met = answered.wait_for(|_| condition(self));
+        let met = tokio::time::timeout(PATIENCE, met).await;
+        assert!(met.is_ok(), "it never came to that");
     }
 
     /// The fault table.
