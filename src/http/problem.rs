@@ -20,7 +20,8 @@ pub struct Problem {
     kind: &'static str,
     title: &'static str,
     detail: String,
-    header: Option<(header::HeaderName, HeaderValue)>,
+    /// Boxed, so that a `Result` with a problem stays small.
+    header: Option<Box<(header::HeaderName, HeaderValue)>>,
     extra: Vec<(&'static str, Value)>,
 }
 
@@ -42,7 +43,7 @@ impl Problem {
     }
 
     fn with_header(mut self, name: header::HeaderName, value: impl Into<HeaderValue>) -> Problem {
-        self.header = Some((name, value.into()));
+        self.header = Some(Box::new((name, value.into())));
         self
     }
 
@@ -91,7 +92,7 @@ impl Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some((name, value)) = &self.header {
+        if let Some((name, value)) = self.header.as_deref() {
             headers.insert(name, value.clone());
         }
         response

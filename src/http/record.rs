@@ -17,6 +17,9 @@ use tracing::{info, warn};
 
 use super::socket::ResetFlag;
 
+/// Why a body failed that ran when its connection was reset.
+const CUT: &str = "the server stopped before the answer was finished";
+
 /// What a request's log line says beyond method, path, status and time. Handlers fill it in.
 #[derive(Clone, Debug, Default)]
 pub struct Details(Arc<Mutex<Fields>>);
@@ -94,11 +97,13 @@ pub struct Record {
     status: Option<StatusCode>,
     bytes: u64,
     written: bool,
+    reset: ResetFlag,
 }
 
 impl Record {
     /// A request whose head has come. The path is taken without the query: a presigned URL's query is a credential.
-    pub fn new<B>(id: RequestId, request: &Request<B>) -> Record {
+    /// A failure in its body sets `reset`.
+    pub fn new<B>(id: RequestId, request: &Request<B>, reset: ResetFlag) -> Record {
         Record {
             id,
             method: request.method().clone(),
@@ -108,6 +113,7 @@ impl Record {
             status: None,
             bytes: 0,
             written: false,
+            reset,
         }
     }
 
@@ -119,6 +125,9 @@ impl Record {
     fn write(&mut self, whole: bool, failure: Option<String>) {
         if std::mem::replace(&mut self.written, true) {
             return;
+        }
+        if whole && failure.is_none() {
+            self.reset.unfinished(false);
         }
         let fields = self.details.with(std::mem::take);
         let failed =
@@ -173,7 +182,8 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.write(false, None);
+        // A connection that the server itself resets takes its requests with it; the client is not the one who left.
+        self.write(false, self.reset.is_set().then(|| CUT.to_owned()));
     }
 }
 
@@ -181,22 +191,13 @@ impl Drop for Record {
 pub struct Recorded {
     body: Body,
     record: Record,
-    reset: ResetFlag,
 }
 
 impl Recorded {
-    /// Wraps the body of an answer; a failure in it sets `reset`.
-    pub fn answer(
-        response: Response<Body>,
-        mut record: Record,
-        reset: ResetFlag,
-    ) -> Response<Recorded> {
+    /// Wraps the body of an answer.
+    pub fn answer(response: Response<Body>, mut record: Record) -> Response<Recorded> {
         record.status = Some(response.status());
-        response.map(|body| Recorded {
-            body,
-            record,
-            reset,
-        })
+        response.map(|body| Recorded { body, record })
     }
 }
 
@@ -214,7 +215,7 @@ impl HttpBody for Recorded {
                 self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64)
             }
             Poll::Ready(Some(Err(error))) => {
-                self.reset.set();
+                self.record.reset.set();
                 self.record.write(false, Some(error.to_string()));
             }
             Poll::Ready(None) => self.record.write(true, None),
@@ -235,7 +236,9 @@ impl HttpBody for Recorded {
 impl Drop for Recorded {
     fn drop(&mut self) {
         let whole = self.body.is_end_stream() || self.record.method == Method::HEAD;
-        self.record.write(whole, None);
+        if whole {
+            self.record.write(true, None);
+        }
     }
 }
 

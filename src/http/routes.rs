@@ -8,7 +8,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on, post};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
@@ -104,8 +105,12 @@ impl Service {
         reset: ResetFlag,
     ) -> http::Response<Recorded> {
         let id = RequestId::new(request.headers().get(REQUEST_ID));
-        let record = Record::new(id.clone(), &request);
+        let record = Record::new(id.clone(), &request, reset.clone());
         let details = record.details();
+        let (knows_chunks, is_head) = (
+            request.version() >= Version::HTTP_11,
+            request.method() == Method::HEAD,
+        );
         let store = self.embedded.as_ref();
         let mut response = match store.filter(|_| is_store_path(request.uri().path())) {
             Some(store) => store.serve(request).await.map(Body::new),
@@ -124,7 +129,12 @@ impl Service {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
-        Recorded::answer(response, record, reset)
+        // RFC 9112, section 6.3: such a body ends where the connection does.
+        let has_length = response.headers().contains_key(header::CONTENT_LENGTH)
+            || response.body().size_hint().exact().is_some();
+        let ends_with_connection = !knows_chunks && !has_length && !is_head;
+        reset.unfinished(ends_with_connection);
+        Recorded::answer(response, record)
     }
 
     async fn route(

@@ -193,7 +193,7 @@ const SECRETS: [&str; 4] = [
 
 /// No line holds a secret or the query of a URL. Looks at the text as well: a secret may stand outside of any line.
 fn tells_no_secret(server: &Server, secrets: &[&str]) {
-    let text = server.log_text();
+    let text = server.said();
     for secret in SECRETS.iter().chain(secrets) {
         assert!(!text.contains(secret), "{secret} in {text}");
     }

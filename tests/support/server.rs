@@ -6,7 +6,6 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -14,9 +13,7 @@ use tempfile::TempDir;
 
 use super::client::{self, Answered};
 use super::process::Started;
-
-/// A line of the log that has not come by then will never come.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::wait::eventually;
 
 /// A running `sheaf serve`.
 #[derive(Debug)]
@@ -37,10 +34,16 @@ impl Server {
 
     /// Serves the bucket `bench` of another store, without API keys.
     pub fn over(endpoint: &str) -> Server {
+        Server::over_with(endpoint, &[])
+    }
+
+    /// As [`Server::over`], with further arguments.
+    pub fn over_with(endpoint: &str, arguments: &[&str]) -> Server {
         Server::with(|command, _| {
             command
                 .env("S3_ENDPOINT_URL", endpoint)
-                .env("BUCKET_NAME", "bench");
+                .env("BUCKET_NAME", "bench")
+                .args(arguments);
         })
     }
 
@@ -109,45 +112,50 @@ impl Server {
             .expect("a whole answer")
     }
 
-    /// The log line of a request. A line is written when its answer ends, which the client may see first.
-    pub async fn line(&self, request_id: &str) -> Value {
-        let written = async {
-            loop {
-                if let Some(line) = self.find(request_id) {
-                    return line;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, written)
-            .await
-            .unwrap_or_else(|_| panic!("no line of {request_id}"))
-    }
-
-    fn find(&self, request_id: &str) -> Option<Value> {
-        let log = self.log_text();
-        // What stands behind the last line end is a line that is being written.
-        let whole = log.rfind('\n').map_or("", |end| &log[..end]);
-        let lines = whole
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
-        let mut lines = lines.filter(|line| line["request_id"] == request_id);
-        let line = lines.next()?;
-        assert_eq!(lines.next(), None, "one line a request");
-        Some(line)
-    }
-
-    /// All that it logged so far, as it stands in the file.
-    pub fn log_text(&self) -> String {
+    /// All that it said so far, to people and to programs.
+    pub fn said(&self) -> String {
         fs::read_to_string(self.home.path().join("log")).expect("the log")
     }
 
-    /// What it logged so far, line by line.
+    /// What it logged so far, line by line; what it says to people is left out.
     pub fn log(&self) -> Vec<Value> {
-        self.log_text()
+        let log = self.said();
+        let written = log.rfind('\n').map_or("", |end| &log[..end]);
+        written
             .lines()
+            .filter(|line| line.starts_with('{'))
             .map(|line| serde_json::from_str(line).expect("a line of JSON"))
             .collect()
+    }
+
+    /// Waits for a line of the log.
+    pub async fn logged(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually("a line of the log", || self.log().into_iter().find(&wanted)).await
+    }
+
+    /// The one line of a request. It is written when the answer ends, which the client may see first.
+    pub async fn line(&self, request_id: &str) -> Value {
+        let ours = |line: &Value| line["request_id"] == request_id;
+        let line = self.logged(ours).await;
+        assert_eq!(self.log().into_iter().filter(ours).count(), 1);
+        line
+    }
+
+    /// Waits until the requests for `path` have ended in `outcomes`, in any order, and returns their lines.
+    pub async fn outcomes(&self, path: &str, outcomes: &[&str]) -> Vec<Value> {
+        let mut wanted = outcomes.to_vec();
+        wanted.sort_unstable();
+        let of_path = |line: &Value| line["message"] == "request" && line["path"] == path;
+        eventually(&format!("{wanted:?}"), || {
+            let lines: Vec<Value> = self.log().into_iter().filter(of_path).collect();
+            let mut found: Vec<&str> = lines
+                .iter()
+                .filter_map(|line| line["outcome"].as_str())
+                .collect();
+            found.sort_unstable();
+            (found == wanted).then_some(lines)
+        })
+        .await
     }
 
     /// The process, to be asked for its memory or to be sent a signal.
@@ -160,6 +168,15 @@ impl Server {
         let id = self.process.child().id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
+    }
+
+    /// Waits for the end of the process, while the runtime goes on.
+    pub async fn exited(&mut self) -> ExitStatus {
+        let child = self.process.child();
+        eventually("the end of the process", || {
+            child.try_wait().expect("a process of ours")
+        })
+        .await
     }
 
     /// Waits for the end of the process.

@@ -7,8 +7,11 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use http::{HeaderMap, HeaderValue, header::CONTENT_RANGE};
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::{HeaderMap, HeaderValue};
+use s3s::dto::{Timestamp, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode};
+use time::OffsetDateTime;
 
 /// Why a folder could not be opened as a store.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +67,14 @@ pub(super) enum OpError {
     NoSuchUpload,
     #[error("the condition {header} does not hold")]
     PreconditionFailed { header: &'static str },
+    #[error("the object is the one that the client has")]
+    NotModified {
+        etag: String,
+        modified: OffsetDateTime,
+    },
     #[error("the served folder is read-only")]
     ReadOnly,
-    #[error("the folder of {below:?} cannot be listed")]
+    #[error("the folder with the keys below {below:?} cannot be listed")]
     Unlistable { below: String, source: io::Error },
     #[error("the range lies outside the object's {size} bytes")]
     RangeNotSatisfiable { size: u64 },
@@ -114,7 +122,8 @@ impl From<OpError> for S3Error {
             OpError::NoSuchVersion => S3ErrorCode::NoSuchVersion,
             OpError::NoSuchUpload => S3ErrorCode::NoSuchUpload,
             OpError::PreconditionFailed { .. } => S3ErrorCode::PreconditionFailed,
-            OpError::ReadOnly | OpError::Unlistable { .. } => S3ErrorCode::AccessDenied,
+            OpError::NotModified { .. } => S3ErrorCode::NotModified,
+            OpError::ReadOnly => S3ErrorCode::AccessDenied,
             OpError::RangeNotSatisfiable { .. } => S3ErrorCode::InvalidRange,
             OpError::IncompleteBody { .. } | OpError::MissingTrailer { .. } => {
                 S3ErrorCode::IncompleteBody
@@ -127,23 +136,41 @@ impl From<OpError> for S3Error {
             OpError::PartTooSmall { .. } => S3ErrorCode::EntityTooSmall,
             OpError::NoParts => S3ErrorCode::InvalidRequest,
             OpError::ChangedWhileRead => S3ErrorCode::OperationAborted,
-            OpError::Io { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    S3ErrorCode::AccessDenied
+            OpError::Io { source, .. } | OpError::Unlistable { source, .. } => {
+                match source.kind() {
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                        S3ErrorCode::AccessDenied
+                    }
+                    _ => S3ErrorCode::InternalError,
                 }
-                _ => S3ErrorCode::InternalError,
-            },
+            }
         };
         let mut answer = S3Error::with_message(code, error.to_string());
-        if let OpError::RangeNotSatisfiable { size } = &error
-            && let Ok(value) = HeaderValue::try_from(format!("bytes */{size}"))
-        {
-            // RFC 9110, section 15.5.17: a 416 says how long the representation is.
-            answer.set_headers(HeaderMap::from_iter([(CONTENT_RANGE, value)]));
-        }
+        answer.set_headers(headers_of(&error));
         answer.set_source(Box::new(error));
         answer
     }
+}
+
+/// The headers that belong to an error.
+fn headers_of(error: &OpError) -> HeaderMap {
+    let given = match error {
+        // RFC 9110, section 15.5.17: a 416 says how long the representation is.
+        OpError::RangeNotSatisfiable { size } => vec![(CONTENT_RANGE, format!("bytes */{size}"))],
+        // RFC 9110, section 15.4.5: a 304 carries the validators.
+        OpError::NotModified { etag, modified } => {
+            let mut date = Vec::new();
+            let written = Timestamp::from(*modified).format(TimestampFormat::HttpDate, &mut date);
+            let date = written
+                .ok()
+                .and_then(|()| String::from_utf8(date).ok())
+                .unwrap_or_default();
+            vec![(ETAG, format!("\"{etag}\"")), (LAST_MODIFIED, date)]
+        }
+        _ => vec![(CONTENT_TYPE, "application/xml".to_owned())],
+    };
+    let valid = |(name, text)| HeaderValue::try_from(text).ok().map(|value| (name, value));
+    given.into_iter().filter_map(valid).collect()
 }
 
 /// The framework verifies payload hashes and chunk signatures inside the body stream, with private error types:

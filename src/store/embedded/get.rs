@@ -16,7 +16,6 @@ use super::record::Headers;
 struct Answer {
     opened: Opened,
     span: Option<std::ops::Range<u64>>,
-    status: Option<StatusCode>,
     head: HeadObjectOutput,
 }
 
@@ -24,21 +23,18 @@ async fn answer(backend: &Backend, wanted: &Wanted) -> Result<Answer, OpError> {
     check_version(wanted.version.as_deref())?;
     let opened = object::open(&backend.disk, &wanted.key).await?;
     let modified = opened.stamp.modified();
-    let verdict = wanted.conditions.check(&opened.etag, modified)?;
+    if wanted.conditions.check(&opened.etag, modified)? == Verdict::NotModified {
+        return Err(OpError::NotModified {
+            etag: opened.etag,
+            modified,
+        });
+    }
     let mut head = HeadObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
         e_tag: Some(ETag::Strong(opened.etag.clone())),
         last_modified: Some(modified.into()),
         ..HeadObjectOutput::default()
     };
-    if verdict == Verdict::NotModified {
-        return Ok(Answer {
-            opened,
-            span: Some(0..0),
-            status: Some(StatusCode::NOT_MODIFIED),
-            head,
-        });
-    }
     let span = opened.span(wanted)?;
     let size = opened.stamp.size;
     let length = span.as_ref().map_or(size, |span| span.end - span.start);
@@ -70,16 +66,7 @@ async fn answer(backend: &Backend, wanted: &Wanted) -> Result<Answer, OpError> {
         head.metadata = Some(metadata.into_iter().collect());
         head.parts_count = wanted.part_number.map(|_| count(record.parts.len().max(1)));
     }
-    let status = head
-        .content_range
-        .is_some()
-        .then_some(StatusCode::PARTIAL_CONTENT);
-    Ok(Answer {
-        opened,
-        span,
-        status,
-        head,
-    })
+    Ok(Answer { opened, span, head })
 }
 
 /// HeadObject.
@@ -87,9 +74,13 @@ pub(super) async fn head_object(
     backend: &Backend,
     input: HeadObjectInput,
 ) -> S3Result<S3Response<HeadObjectOutput>> {
-    let answer = answer(backend, &input.into()).await?;
-    let mut response = S3Response::new(answer.head);
-    response.status = answer.status;
+    let head = answer(backend, &input.into()).await?.head;
+    let status = head
+        .content_range
+        .is_some()
+        .then_some(StatusCode::PARTIAL_CONTENT);
+    let mut response = S3Response::new(head);
+    response.status = status;
     Ok(response)
 }
 
@@ -99,34 +90,24 @@ pub(super) async fn get_object(
     input: GetObjectInput,
 ) -> S3Result<S3Response<GetObjectOutput>> {
     let wanted = Wanted::from(input);
-    let Answer {
-        opened,
-        span,
-        status,
-        head,
-    } = answer(backend, &wanted).await?;
+    let Answer { opened, span, head } = answer(backend, &wanted).await?;
     let known = opened
         .record
         .as_ref()
         .is_some_and(|record| record.crc32.is_some());
     let body = match span {
-        _ if status == Some(StatusCode::NOT_MODIFIED) => None,
-        Some(span) => Some(FileBody::new(opened.file, opened.stamp, span)),
-        None if known => Some(FileBody::new(
-            opened.file,
-            opened.stamp,
-            0..opened.stamp.size,
-        )),
-        None => Some(FileBody::learning(
+        Some(span) => FileBody::new(opened.file, opened.stamp, span),
+        None if known => FileBody::new(opened.file, opened.stamp, 0..opened.stamp.size),
+        None => FileBody::learning(
             opened.file,
             opened.stamp,
             Arc::clone(&backend.disk),
             wanted.key,
-        )),
+        ),
     };
-    let mut response = S3Response::new(GetObjectOutput {
+    Ok(S3Response::new(GetObjectOutput {
         accept_ranges: head.accept_ranges,
-        body: body.map(StreamingBlob::new),
+        body: Some(StreamingBlob::new(body)),
         cache_control: head.cache_control,
         checksum_crc32: head.checksum_crc32,
         checksum_type: head.checksum_type,
@@ -141,9 +122,7 @@ pub(super) async fn get_object(
         metadata: head.metadata,
         parts_count: head.parts_count,
         ..GetObjectOutput::default()
-    });
-    response.status = status;
-    Ok(response)
+    }))
 }
 
 /// GetObjectAttributes.

@@ -43,11 +43,16 @@ impl Spelling {
 
     pub(super) fn text(self, text: &str) -> String {
         if self.url {
-            utf8_percent_encode(text, URL_KEPT).to_string()
+            url_text(text)
         } else {
             text.to_owned()
         }
     }
+}
+
+/// A key as `encoding-type=url` spells it.
+pub(super) fn url_text(text: &str) -> String {
+    utf8_percent_encode(text, URL_KEPT).to_string()
 }
 
 /// ListObjectsV2.

@@ -7,12 +7,12 @@
 //! | file | owns |
 //! |---|---|
 //! | `keys` | which keys are paths in the folder; how others are escaped; pure |
-//! | `disk` | finding, publishing and deleting objects' files |
+//! | `disk`, `publish` | finding objects' files; putting them in place and away |
 //! | `record` | ETags, checksums and headers in sidecars; the stamp that ties them to a file |
 //! | `walk`, `index`, `listing` | finding all keys, keeping them in order, telling them page by page |
 //! | `object`, `reading`, `get` | conditions and ranges; bytes on their way out |
 //! | `incoming`, `put` | bytes on their way in, hashed and checked; copies and deletions |
-//! | `uploads`, `multipart` | uploads in parts, on disk and as calls |
+//! | `uploads`, `multipart`, `multipart_lists` | uploads in parts, on disk and as calls |
 //! | `service`, `connector` | the framework's view of the store, and the SDK's |
 //! | `credentials`, `error` | the store's keys; what can go wrong |
 //!
@@ -30,7 +30,9 @@ mod index;
 mod keys;
 mod listing;
 mod multipart;
+mod multipart_lists;
 mod object;
+mod publish;
 mod put;
 mod reading;
 mod record;
@@ -61,10 +63,11 @@ use tempfile::NamedTempFile;
 
 use connector::InProcess;
 use credentials::Credentials;
-use disk::{Condition, Disk};
+use disk::Disk;
 pub use error::EmbeddedError;
 use error::OpError;
 use index::Index;
+use publish::Condition;
 use record::{Record, Sidecars, Stamp};
 
 /// The bucket's name.
@@ -132,6 +135,9 @@ impl EmbeddedStore {
             Ok(path)
         };
         let temp = make("temp")?;
+        for entry in fs::read_dir(&temp).map_err(state(&temp))?.flatten() {
+            disk::remove_abandoned(&entry);
+        }
         let owner_only = fs::Permissions::from_mode(0o700);
         fs::set_permissions(&shared, owner_only).map_err(state(&shared))?;
         let credentials = Credentials::open(&shared.join("credentials.json"), &temp)?;
@@ -273,6 +279,17 @@ impl Backend {
         self.index.note(&key, None);
         Ok(())
     }
+}
+
+/// A key to be echoed in an answer, unless XML 1.0 (section 2.2) has no way to spell it. Clients know what they asked
+/// for; an answer that they cannot parse would fail the call.
+fn xml_text(key: String) -> Option<String> {
+    let fits = |character: char| match character {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        character => character >= ' ',
+    };
+    key.chars().all(fits).then_some(key)
 }
 
 /// Runs what blocks on a thread that may.

@@ -16,6 +16,9 @@ use super::error::OpError;
 use super::incoming::crc32_text;
 use super::record::{Record, Stamp};
 
+/// How often an object is opened anew because it was replaced that moment.
+const TRIES: u32 = 100;
+
 /// An object that was opened for reading.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -33,15 +36,24 @@ pub(super) async fn open(disk: &Arc<Disk>, key: &str) -> Result<Opened, OpError>
 
 /// As [`open`], on a blocking thread.
 pub(super) fn open_blocking(disk: &Disk, key: &str) -> Result<Opened, OpError> {
-    let (file, stamp) = disk.open(key)?;
-    let record = disk.sidecars.load(key, &stamp);
-    let etag = record.as_ref().map_or_else(|| stamp.etag(), Record::etag);
-    Ok(Opened {
-        file,
-        stamp,
-        record,
-        etag,
-    })
+    let mut tries = 0;
+    loop {
+        let (file, stamp) = disk.open(key)?;
+        let record = disk.sidecars.load(key, &stamp);
+        // A writer that came between put the record away with the file that was opened.
+        let outdated = record.is_none() && disk.find(key)?.is_none_or(|found| found.stamp != stamp);
+        tries += 1;
+        if outdated && tries < TRIES {
+            continue;
+        }
+        let etag = record.as_ref().map_or_else(|| stamp.etag(), Record::etag);
+        return Ok(Opened {
+            file,
+            stamp,
+            record,
+            etag,
+        });
+    }
 }
 
 impl Opened {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use s3s::S3Request;
 use s3s::dto::*;
 
-use super::disk::Condition;
 use super::error::OpError;
 use super::get::{check_version, signed};
 use super::incoming::{self, Claims, Received, crc32_text};
 use super::object::{self, Conditions};
+use super::publish::Condition;
 use super::record::{Headers, Record, Stamp};
-use super::{BUCKET, Backend, blocking};
+use super::{BUCKET, Backend, blocking, xml_text};
 
 /// A record for an object that was written in one go. Its stamp is set when the file is in place.
 fn record_of(key: String, received: &Received, headers: Headers) -> Record {
@@ -195,14 +195,14 @@ pub(super) async fn delete_objects(backend: &Backend, input: Delete) -> DeleteOb
         match outcome {
             Ok(()) if quiet => {}
             Ok(()) => deleted.push(DeletedObject {
-                key: Some(key),
+                key: xml_text(key),
                 ..DeletedObject::default()
             }),
             Err(error) => {
                 let error = s3s::S3Error::from(error);
                 errors.push(Error {
                     code: Some(error.code().as_str().to_owned()),
-                    key: Some(key),
+                    key: xml_text(key),
                     message: error.message().map(str::to_owned),
                     version_id: None,
                 });

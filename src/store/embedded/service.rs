@@ -8,7 +8,7 @@ use s3s::dto::*;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::error::OpError;
-use super::{BUCKET, Backend, get, listing, multipart, put};
+use super::{BUCKET, Backend, get, listing, multipart, multipart_lists, put};
 
 /// The adapter between the framework and the store.
 pub(super) struct Service(pub(super) Arc<Backend>);
@@ -194,13 +194,13 @@ impl S3 for Service {
         &self,
         request: S3Request<ListPartsInput>,
     ) -> S3Result<S3Response<ListPartsOutput>> {
-        answer!(self, request, multipart::list_parts)
+        answer!(self, request, multipart_lists::list_parts)
     }
 
     async fn list_multipart_uploads(
         &self,
         request: S3Request<ListMultipartUploadsInput>,
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
-        answer!(self, request, multipart::list_uploads)
+        answer!(self, request, multipart_lists::list_uploads)
     }
 }

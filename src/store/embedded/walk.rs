@@ -7,9 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
 
-use super::disk::{Disk, is_absent};
+use super::disk::{Disk, is_absent, remove_abandoned};
 use super::error::OpError;
 use super::keys::{self, TEMP_PREFIX};
 use super::record::Stamp;
@@ -21,11 +20,13 @@ const MAX_LINKS: usize = 2;
 /// S3's limit for a key, in bytes.
 const MAX_KEY: usize = 1024;
 
-/// After this long an unfinished file in the served folder belongs to no upload any more.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
-
 /// The objects whose keys start with `prefix`, in the order of their keys' bytes. Blocks.
 pub(super) fn walk(disk: &Disk, prefix: &str) -> Result<Vec<(Box<str>, Stamp)>, OpError> {
+    // A folder that is gone, or not mounted, must not read as an empty one.
+    fs::metadata(&disk.dir).map_err(|source| OpError::Unlistable {
+        below: String::new(),
+        source,
+    })?;
     let mut rows = Vec::new();
     let (base, filter) = prefix
         .rsplit_once('/')
@@ -168,19 +169,6 @@ fn object(entry: &DirEntry, key: String, stamp: Stamp) -> Option<Visited> {
         return None;
     }
     (!keys::is_own(&key)).then(|| Visited::Object(key.into(), stamp))
-}
-
-fn remove_abandoned(entry: &DirEntry) {
-    let age = |entry: &DirEntry| -> io::Result<Duration> {
-        let modified = entry.metadata()?.modified()?;
-        Ok(SystemTime::now()
-            .duration_since(modified)
-            .unwrap_or_default())
-    };
-    if age(entry).is_ok_and(|age| age > ABANDONED) {
-        // In a read-only folder it stays, unlisted.
-        let _ = fs::remove_file(entry.path());
-    }
 }
 
 fn warn_once(path: &Path, why: &str) {

@@ -98,6 +98,9 @@ pub struct Record {
     pub key: String,
     pub range: Option<String>,
     pub if_match: Option<String>,
+    /// Who signed; `None` where nobody did.
+    pub authorization: Option<String>,
+    pub request_payer: Option<String>,
 }
 
 /// The record of all requests, and gauges.
@@ -146,6 +149,8 @@ impl Requests {
             key: request.key.clone(),
             range: request.header("range").map(str::to_owned),
             if_match: request.header("if-match").map(str::to_owned),
+            authorization: request.header("authorization").map(str::to_owned),
+            request_payer: request.header("x-amz-request-payer").map(str::to_owned),
         });
         (request.operation == Operation::GetObject).then(|| {
             let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
