@@ -162,6 +162,7 @@ impl StoreArgs {
                 self.public_endpoint.clone(),
             )?,
             region: self.region.clone(),
+            credentials: None,
             path_style: match (self.path_style, self.virtual_hosted, self.addressing_style) {
                 (true, ..) => Some(true),
                 (_, true, _) => Some(false),

@@ -26,6 +26,8 @@ pub struct StoreOptions {
     pub public_endpoint: Option<String>,
     /// The region; the AWS chain's, else `us-east-1`, where absent.
     pub region: Option<String>,
+    /// Keys to sign with; those of the usual AWS chain where absent.
+    pub credentials: Option<Credentials>,
     /// `https://host/bucket/key` instead of `https://bucket.host/key`; with an endpoint of its own by default.
     pub path_style: Option<bool>,
     /// How long a connection may take to open.
@@ -42,6 +44,7 @@ impl Default for StoreOptions {
             endpoint: None,
             public_endpoint: None,
             region: None,
+            credentials: None,
             path_style: None,
             connect_timeout: Duration::from_secs(3),
             read_timeout: Duration::from_secs(20),
@@ -60,8 +63,8 @@ pub struct ConnectError {
 impl Store {
     /// Connects to AWS or to the endpoint given. Nothing is sent yet.
     ///
-    /// Credentials come from the usual chain: environment, profile, web identity, container, instance. They are
-    /// refreshed before they expire.
+    /// Unless given, credentials come from the usual chain: environment, profile, web identity, container, instance.
+    /// They are refreshed before they expire.
     ///
     /// # Errors
     /// [`ConnectError`] where TLS cannot be set up (no root certificates, for one).
@@ -70,6 +73,9 @@ impl Store {
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(credentials) = &options.credentials {
+            loader = loader.credentials_provider(credentials.clone());
         }
         let shared = loader.load().await;
         let mut config = aws_sdk_s3::config::Builder::from(&shared);
