@@ -8,8 +8,13 @@ use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-/// What is logged where nobody says otherwise. The SDK and s3s log whole requests at debug level, and some at info.
-pub const DEFAULT_FILTER: &str = "warn,sheaf=info";
+/// What a server logs where nobody says otherwise. The AWS configuration warns of every source of credentials and of a
+/// region that is not there.
+pub const DEFAULT_FILTER: &str = "warn,sheaf=info,aws_config=error";
+
+/// Always added: s3s logs every refused call as an error, a missing key too, and whole requests at debug level,
+/// signatures among them.
+const NEVER: &str = "s3s=off";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +51,7 @@ impl FromStr for LogFormat {
 /// # Errors
 /// Where `filter` is no list of directives like `warn,sheaf=debug`.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = EnvFilter::builder().parse(format!("{filter},{NEVER}"))?;
     let terminal = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -30,7 +30,7 @@ pub struct ServeArgs {
     )]
     pub listen: String,
 
-    /// The URL under which clients reach this server, where that is not the address above: https://files.example.org
+    /// The URL under which clients reach this server, where that is not the address above: `https://files.example.org`
     #[arg(
         long,
         value_name = "URL",
@@ -133,8 +133,6 @@ pub struct ServeConfig {
     pub queue_max: usize,
     /// Who may use the API.
     pub api_keys: ApiKeys,
-    /// Whether everybody may, where there are no keys.
-    pub allow_anonymous: bool,
     /// Bounds on what clients can hold.
     pub limits: Limits,
     /// Where the objects are.
@@ -188,7 +186,6 @@ impl ServeArgs {
             expires_in: expiry(self.expires_in)?,
             queue_max: self.queue_max.get(),
             api_keys,
-            allow_anonymous: self.allow_anonymous,
             limits: Limits {
                 max_connections: self.max_connections.get(),
                 header_timeout: self.header_timeout.duration(),

@@ -67,6 +67,7 @@ impl Cursor {
             .set_continuation_token(token.clone())
             // A key with a control character makes a plain XML listing unreadable, on every store.
             .encoding_type(EncodingType::Url)
+            .set_request_payer(self.store.payer.clone())
             .optional_object_attributes(OptionalObjectAttributes::RestoreStatus)
             .send()
             .await

@@ -27,8 +27,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::config::SharedCredentialsProvider;
+use aws_sdk_s3::types::RequestPayer;
 
-pub use connect::{ConnectError, StoreOptions};
+pub use connect::{ConnectError, Identity, StoreOptions};
 pub use error::{StoreError, StoreErrorKind};
 pub use object::ObjectBody;
 pub use parts::{PartWriter, WriteError};
@@ -117,6 +118,8 @@ pub struct Store {
     /// Signs URLs for the name under which recipients reach the store.
     presigner: aws_sdk_s3::Client,
     credentials: Option<SharedCredentialsProvider>,
+    /// Sent with every request on objects of others.
+    payer: Option<RequestPayer>,
     read_timeout: Duration,
 }
 

@@ -52,6 +52,7 @@ impl Store {
             .bucket(bucket.as_str())
             .key(&object.key)
             .if_match(&object.etag)
+            .set_request_payer(self.payer.clone())
             .set_range((!whole).then(|| format!("bytes={}-{}", range.start, range.end - 1)))
             .set_checksum_mode((checksum && whole).then_some(ChecksumMode::Enabled))
             .send()
@@ -103,6 +104,7 @@ impl Store {
             .bucket(bucket.as_str())
             .key(&object.key)
             .if_match(&object.etag)
+            .set_request_payer(self.payer.clone())
             .checksum_mode(ChecksumMode::Enabled)
             .send()
             .await

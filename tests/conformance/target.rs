@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use sheaf::store::embedded::{self, EmbeddedStore};
-use sheaf::store::{Bucket, Object, Store, StoreError, StoreOptions};
+use sheaf::store::{Bucket, Identity, Object, Store, StoreError, StoreOptions};
 use tokio::net::TcpStream;
 
 use crate::gaps::Kind;
@@ -251,7 +251,7 @@ async fn connect(endpoint: &str, credentials: Credentials) -> Store {
     let options = StoreOptions {
         endpoint: Some(endpoint.to_owned()),
         region: Some("us-east-1".to_owned()),
-        credentials: Some(credentials),
+        identity: Identity::Keys(credentials),
         ..StoreOptions::default()
     };
     Store::connect(&options).await.expect("a connection pool")

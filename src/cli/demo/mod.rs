@@ -116,7 +116,6 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
         expires_in: DEFAULT_EXPIRY,
         queue_max: DEFAULT_QUEUE,
         api_keys: ApiKeys::default(),
-        allow_anonymous: false,
         limits: Limits::default(),
         store: StoreConfig {
             place: Place::Local {

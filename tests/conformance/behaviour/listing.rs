@@ -103,17 +103,18 @@ pub async fn starts_after_a_key_before_the_prefix(target: &Target) {
 }
 
 async fn after_key(target: &Target, after: &str) -> Vec<String> {
-        let page = target
-            .s3
-            .list_objects_v2()
-            .bucket(target.bucket.as_str())
-            .prefix(target.prefix())
-            .start_after(after)
-            .send()
-            .await
-            .expect("a page");
-        let keys = page.contents().iter().filter_map(|row| row.key());
-        keys.map(|key| key[target.prefix().len()..].to_owned()).collect()
+    let page = target
+        .s3
+        .list_objects_v2()
+        .bucket(target.bucket.as_str())
+        .prefix(target.prefix())
+        .start_after(after)
+        .send()
+        .await
+        .expect("a page");
+    let keys = page.contents().iter().filter_map(|row| row.key());
+    keys.map(|key| key[target.prefix().len()..].to_owned())
+        .collect()
 }
 
 pub async fn a_prefix_is_taken_literally(target: &Target) {
