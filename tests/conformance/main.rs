@@ -5,6 +5,7 @@
 //! | [`behaviour`] | the behaviours, by subject |
 //! | [`suite`] | the table of them, and their run |
 //! | [`gaps`] | which store lacks what, and what sheaf does about it |
+//! | [`answer`] | the latter, by function |
 //! | [`target`] | a store under test |
 //! | [`aws`] | answers that AWS alone gives, by script |
 //! | [`interrupted`] | a manifest whose listing fails leaves nothing behind |
@@ -16,6 +17,7 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod answer;
 mod aws;
 mod behaviour;
 mod gaps;

@@ -74,7 +74,7 @@ pub async fn run(target: Target) {
             (Err(reason), Some(gap)) => {
                 known.push(format!("{name}: {}", first_line(&reason)));
                 let below = target.below(&format!("{name}-answered"));
-                if let Err(reason) = attempt(gap.answer.check(below)).await {
+                if let Err(reason) = attempt(gap.2.check(below)).await {
                     failures.push(format!("{name}, what sheaf does about it: {reason}"));
                 }
             }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Credentials, SharedHttpClient};
+use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -128,9 +128,23 @@ impl Target {
         format!("{}{name}", self.prefix)
     }
 
+    /// The same store over TCP, with other keys.
+    pub async fn with_keys(&self, credentials: Credentials) -> Target {
+        assert!(
+            matches!(self.way, Way::Tcp),
+            "in process there are no others"
+        );
+        Target {
+            s3: sdk::client_with(&self.endpoint, credentials.clone(), sdk::over_http()),
+            store: connect(&self.endpoint, credentials.clone()).await,
+            credentials,
+            ..self.clone()
+        }
+    }
+
     /// The SDK with other keys.
     pub fn s3_with(&self, credentials: Credentials) -> Client {
-        let by: SharedHttpClient = match &self.way {
+        let by = match &self.way {
             Way::Tcp => sdk::over_http(),
             Way::InProcess(embedded) => embedded.http_client(),
         };

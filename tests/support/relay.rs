@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// A body of either side.
@@ -30,7 +31,7 @@ type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 pub struct Script {
     /// Keys on a page.
     pub page_size: i32,
-    /// Which page is refused, counted from 1.
+    /// Which page is refused, counted from 1; as soon as a part of a multipart upload has come.
     pub refused_page: usize,
 }
 
@@ -48,7 +49,8 @@ struct Wire {
     s3: Client,
     script: Script,
     pages: AtomicUsize,
-    uploads: AtomicUsize,
+    /// Parts of multipart uploads that have come so far.
+    parts: watch::Sender<usize>,
 }
 
 impl Relay {
@@ -63,7 +65,7 @@ impl Relay {
             s3,
             script,
             pages: AtomicUsize::new(0),
-            uploads: AtomicUsize::new(0),
+            parts: watch::Sender::new(0),
         });
         let accepting = tokio::spawn(accept(listener, wire.clone())).abort_handle();
         Relay {
@@ -83,9 +85,9 @@ impl Relay {
         self.wire.pages.load(Ordering::SeqCst)
     }
 
-    /// How many multipart uploads were begun.
-    pub fn uploads(&self) -> usize {
-        self.wire.uploads.load(Ordering::SeqCst)
+    /// How many parts of multipart uploads were sent.
+    pub fn parts(&self) -> usize {
+        *self.wire.parts.borrow()
     }
 }
 
@@ -121,12 +123,14 @@ async fn pass(wire: Arc<Wire>, request: Request<Incoming>) -> Result<Response<Bo
     if parts.method == Method::GET && query.contains("list-type=2") {
         let page = wire.pages.fetch_add(1, Ordering::SeqCst) + 1;
         if page == wire.script.refused_page {
+            let mut parts = wire.parts.subscribe();
+            let _ = parts.wait_for(|parts| *parts > 0).await;
             return Ok(refusal());
         }
         return Ok(wire.listing(&parts).await);
     }
-    if parts.method == Method::POST && query.split('&').any(|pair| pair.starts_with("uploads")) {
-        wire.uploads.fetch_add(1, Ordering::SeqCst);
+    if parts.method == Method::PUT && query.contains("partNumber=") {
+        wire.parts.send_modify(|parts| *parts += 1);
     }
     wire.forward(Request::from_parts(parts, body.boxed_unsync()))
         .await

@@ -55,7 +55,7 @@ impl Software {
         match self {
             Software::Garage => GARAGE_KEYS,
             // A root user; another access key would be taken for an account of its own.
-            Software::Ministack => ("test", "test"),
+            Software::Ministack => ("conformance", "conformance-secret"),
             Software::Minio => ("conformance", "conformance-secret"),
         }
     }

@@ -46,10 +46,12 @@ impl Answer {
         let inside = element("Code", failure.code)
             + &element("Message", failure.code)
             + &element("RequestId", "1");
-        Answer {
-            status: failure.status,
-            ..Answer::xml("Error", &inside)
+        let mut answer = Answer::xml("Error", &inside);
+        answer.status = failure.status;
+        if failure == Failure::PERMANENT_REDIRECT {
+            answer = answer.header("x-amz-bucket-region", "eu-central-1");
         }
+        answer
     }
 
     /// With one header more. Values that no header can carry are a mistake of the test.

@@ -65,6 +65,9 @@ impl Failure {
     pub const ACCESS_DENIED: Failure = Failure::new(403, "AccessDenied");
     pub const INVALID_REQUEST: Failure = Failure::new(400, "InvalidRequest");
     pub const INTERNAL_ERROR: Failure = Failure::new(500, "InternalError");
+    /// The bucket is in another region, which the answer names: eu-central-1.
+    pub const PERMANENT_REDIRECT: Failure = Failure::new(301, "PermanentRedirect");
+    pub const EXPIRED_TOKEN: Failure = Failure::new(400, "ExpiredToken");
     pub const SLOW_DOWN: Failure = Failure::new(503, "SlowDown");
 
     const fn new(status: u16, code: &'static str) -> Self {
