@@ -14,6 +14,7 @@
 //! | [`observe`] | logs |
 //! | [`period`] | lengths of time as people write them |
 //! | [`store`] | the only user of the S3 SDK, and the embedded store |
+//! | [`verify`] | reading archives back, and what is wrong with them |
 
 pub mod archive;
 pub mod cli;
@@ -25,3 +26,4 @@ pub mod manifest;
 pub mod observe;
 pub mod period;
 pub mod store;
+pub mod verify;

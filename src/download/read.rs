@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tracing::warn;
 
-use crate::store::{Bucket, Object, ObjectBody, Store, StoreError, StoreErrorKind};
+use crate::store::{Bucket, Object, ObjectBody, Store, StoreError};
 
 /// Breaks in a row, with less than [`PROGRESS`] between them, that end a read.
 const TRIES: u32 = 6;
@@ -75,7 +75,7 @@ impl PinnedRead {
     /// The next chunk, or `None` when all of the object has come.
     ///
     /// # Errors
-    /// [`StoreErrorKind::NoSuchKey`] and [`StoreErrorKind::Changed`] at once; what can be mended, after six tries.
+    /// [`NoSuchKey`](crate::store::StoreErrorKind::NoSuchKey) and [`Changed`](crate::store::StoreErrorKind::Changed) at once; what can be mended, after six tries.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         loop {
             let error = match self.body.next().await {
@@ -96,7 +96,7 @@ impl PinnedRead {
         self.last_break = self.position;
         loop {
             self.breaks += 1;
-            if !mendable(&error.kind) || self.breaks == TRIES {
+            if !error.kind.can_pass() || self.breaks == TRIES {
                 return Err(error);
             }
             warn!(%error, position = self.position, tries = self.breaks, "a read broke; it goes on from its next byte");
@@ -118,15 +118,5 @@ impl PinnedRead {
                 Err(next) => error = next,
             }
         }
-    }
-}
-
-fn mendable(kind: &StoreErrorKind) -> bool {
-    match kind {
-        StoreErrorKind::Body { .. }
-        | StoreErrorKind::Throttled
-        | StoreErrorKind::Unreachable { .. } => true,
-        StoreErrorKind::Unexpected { status, .. } => *status >= 500,
-        _ => false,
     }
 }

@@ -16,6 +16,9 @@ use tracing::{info, warn};
 
 use super::socket::ResetFlag;
 
+/// Why a body failed that ran when its connection was reset.
+const CUT: &str = "the server stopped before the answer was finished";
+
 /// What a request's log line says beyond method, path, status and time. Handlers fill it in.
 #[derive(Clone, Debug, Default)]
 pub struct Details(Arc<Mutex<Fields>>);
@@ -134,6 +137,9 @@ impl Recorded {
             details,
         } = &self.record;
         let fields = details.with(std::mem::take);
+        if whole && failure.is_none() {
+            self.reset.unfinished(false);
+        }
         let failed = failure.is_some() || status.is_server_error();
         let outcome = if failed {
             "failed"
@@ -228,7 +234,9 @@ impl Recorded {
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        self.end(None);
+        // A connection that the server itself resets takes its body with it; the client is not the one who left.
+        let cut = self.reset.is_set() && !self.body.is_end_stream();
+        self.end(cut.then(|| CUT.to_owned()));
     }
 }
 

@@ -9,7 +9,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on, post};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
@@ -107,6 +108,7 @@ impl Service {
         let began = Instant::now();
         let id = RequestId::new(request.headers().get(REQUEST_ID));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let knows_chunks = request.version() >= Version::HTTP_11;
         let details = Details::default();
         let mut response = match self.embedded.as_ref().filter(|_| is_store_path(&path)) {
             Some(store) => store.serve(request).await.map(Body::new),
@@ -125,6 +127,11 @@ impl Service {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
+        // RFC 9112, section 6.3: such a body ends where the connection does.
+        let has_length = response.headers().contains_key(header::CONTENT_LENGTH)
+            || response.body().size_hint().exact().is_some();
+        let ends_with_connection = !knows_chunks && !has_length && method != Method::HEAD;
+        reset.unfinished(ends_with_connection);
         let record = Record {
             id,
             method,

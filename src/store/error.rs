@@ -150,6 +150,19 @@ impl StoreError {
     }
 }
 
+impl StoreErrorKind {
+    /// May the same request succeed a little later?
+    pub fn can_pass(&self) -> bool {
+        match self {
+            StoreErrorKind::Body { .. }
+            | StoreErrorKind::Throttled
+            | StoreErrorKind::Unreachable { .. } => true,
+            StoreErrorKind::Unexpected { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+}
+
 /// The IAM action behind an operation.
 /// Source: [actions for Amazon S3](https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html).
 fn permission(operation: &str) -> &'static str {
@@ -235,7 +248,7 @@ where
 }
 
 /// The text of the innermost source: what the system said, without the layers of wrapping around it.
-pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

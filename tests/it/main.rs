@@ -4,9 +4,19 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod archives;
 mod cli;
+mod clients;
+mod connections;
 mod live;
 mod manifest;
+mod nginx;
+mod outcomes;
 mod program;
 mod readers;
+mod scale;
+mod shutdown;
+mod store_options;
+mod strict;
 mod synthetic;
+mod verify;

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::client::{self, Answered};
 use super::process::Started;
+use super::wait::eventually;
 
 /// A running `sheaf serve`.
 #[derive(Debug)]
@@ -31,10 +32,16 @@ impl Server {
 
     /// Serves the bucket `bench` of another store, without API keys.
     pub fn over(endpoint: &str) -> Server {
+        Server::over_with(endpoint, &[])
+    }
+
+    /// As [`Server::over`], with further arguments.
+    pub fn over_with(endpoint: &str, arguments: &[&str]) -> Server {
         Server::with(|command, _| {
             command
                 .env("S3_ENDPOINT_URL", endpoint)
-                .env("BUCKET_NAME", "bench");
+                .env("BUCKET_NAME", "bench")
+                .args(arguments);
         })
     }
 
@@ -91,12 +98,37 @@ impl Server {
             .expect("a whole answer")
     }
 
-    /// What it logged so far, line by line.
+    /// What it logged so far, line by line; what it says to people is left out.
     pub fn log(&self) -> Vec<Value> {
         let log = fs::read_to_string(self.home.path().join("log")).expect("the log");
-        log.lines()
+        let written = log.rfind('\n').map_or("", |end| &log[..end]);
+        written
+            .lines()
+            .filter(|line| line.starts_with('{'))
             .map(|line| serde_json::from_str(line).expect("a line of JSON"))
             .collect()
+    }
+
+    /// Waits for a line of the log.
+    pub async fn logged(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually("a line of the log", || self.log().into_iter().find(&wanted)).await
+    }
+
+    /// Waits until the requests for `path` have ended in `outcomes`, in any order, and returns their lines.
+    pub async fn outcomes(&self, path: &str, outcomes: &[&str]) -> Vec<Value> {
+        let mut wanted = outcomes.to_vec();
+        wanted.sort_unstable();
+        let of_path = |line: &Value| line["message"] == "request" && line["path"] == path;
+        eventually(&format!("{wanted:?}"), || {
+            let lines: Vec<Value> = self.log().into_iter().filter(of_path).collect();
+            let mut found: Vec<&str> = lines
+                .iter()
+                .filter_map(|line| line["outcome"].as_str())
+                .collect();
+            found.sort_unstable();
+            (found == wanted).then_some(lines)
+        })
+        .await
     }
 
     /// The process, to be asked for its memory or to be sent a signal.
@@ -109,6 +141,15 @@ impl Server {
         let id = self.process.child().id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
+    }
+
+    /// Waits for the end of the process, while the runtime goes on.
+    pub async fn exited(&mut self) -> ExitStatus {
+        let child = self.process.child();
+        eventually("the end of the process", || {
+            child.try_wait().expect("a process of ours")
+        })
+        .await
     }
 
     /// Waits for the end of the process.

@@ -109,6 +109,9 @@ pub struct Record {
     pub if_match: Option<String>,
     /// Which of [`NOT_EVERYWHERE`] it asked for.
     pub not_everywhere: Vec<&'static str>,
+    /// Who signed; `None` where nobody did.
+    pub authorization: Option<String>,
+    pub request_payer: Option<String>,
 }
 
 /// Headers and query parameters that not every store heeds.
@@ -168,6 +171,8 @@ impl Requests {
             range: request.header("range").map(str::to_owned),
             if_match: request.header("if-match").map(str::to_owned),
             not_everywhere: request.not_everywhere(),
+            authorization: request.header("authorization").map(str::to_owned),
+            request_payer: request.header("x-amz-request-payer").map(str::to_owned),
         });
         (request.operation == Operation::GetObject).then(|| {
             let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
