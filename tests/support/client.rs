@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -34,6 +34,15 @@ pub async fn open(
     url: &str,
     headers: &[(&str, &str)],
 ) -> Result<Response<Incoming>, ClientError> {
+    send(method, url, headers, Bytes::new()).await
+}
+
+async fn send(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Result<Response<Incoming>, ClientError> {
     let url = Url::parse(url).expect("a URL");
     let authority = format!(
         "{}:{}",
@@ -52,7 +61,7 @@ pub async fn open(
         request = request.header(*name, *value);
     }
     Ok(sender
-        .send_request(request.body(Empty::<Bytes>::new()).expect("a request"))
+        .send_request(request.body(Full::new(body)).expect("a request"))
         .await?)
 }
 
@@ -62,7 +71,17 @@ pub async fn fetch(
     url: &str,
     headers: &[(&str, &str)],
 ) -> Result<Answered, ClientError> {
-    let (head, body) = open(method, url, headers).await?.into_parts();
+    whole(open(method, url, headers).await?).await
+}
+
+/// Sends JSON by POST and reads the whole answer.
+pub async fn post(url: &str, json: impl Into<Bytes>) -> Result<Answered, ClientError> {
+    let headers = [("content-type", "application/json")];
+    whole(send("POST", url, &headers, json.into()).await?).await
+}
+
+async fn whole(answer: Response<Incoming>) -> Result<Answered, ClientError> {
+    let (head, body) = answer.into_parts();
     Ok(Answered {
         status: head.status,
         headers: head.headers,
