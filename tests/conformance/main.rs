@@ -9,6 +9,7 @@
 //! | [`target`] | a store under test |
 //! | [`aws`] | answers that AWS alone gives, by script |
 //! | [`interrupted`] | a manifest whose listing fails leaves nothing behind |
+//! | [`long`] | downloads of minutes and gigabytes |
 //!
 //! The embedded store always runs: in this process, and on the listener of the real binary. Other stores run where
 //! `SHEAF_TEST_STORES` names them (`garage,ministack,minio`) and they are installed.
@@ -22,6 +23,7 @@ mod aws;
 mod behaviour;
 mod gaps;
 mod interrupted;
+mod long;
 mod suite;
 mod target;
 

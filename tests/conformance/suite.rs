@@ -1,5 +1,7 @@
 //! The table of behaviours, and the run of all of them against one store.
 
+use std::panic;
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -72,7 +74,7 @@ pub async fn run(target: Target) {
                 failures.push(format!("{name}: listed as a gap, but the store has it"));
             }
             (Err(reason), Some(gap)) => {
-                known.push(format!("{name}: {}", first_line(&reason)));
+                known.push(format!("{name}: {}", gist(&reason)));
                 let below = target.below(&format!("{name}-answered"));
                 if let Err(reason) = attempt(gap.2.check(below)).await {
                     failures.push(format!("{name}, what sheaf does about it: {reason}"));
@@ -96,11 +98,31 @@ pub async fn run(target: Target) {
     );
 }
 
+tokio::task_local! {
+    /// Where an attempt panicked. Its panics are told by [`run`], and not printed: those of gaps are no news.
+    static PLACE: Arc<Mutex<String>>;
+}
+
 /// In a task of its own: a panic ends it alone.
 async fn attempt(behaviour: BoxFuture<'static, ()>) -> Result<(), String> {
-    match tokio::time::timeout(PATIENCE, tokio::spawn(behaviour)).await {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let loud = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let noted = PLACE.try_with(|place| {
+                let location = info.location().map(ToString::to_string);
+                *place.lock().unwrap() = location.unwrap_or_default();
+            });
+            if noted.is_err() {
+                loud(info);
+            }
+        }));
+    });
+    let place = Arc::<Mutex<String>>::default();
+    let attempt = tokio::spawn(PLACE.scope(place.clone(), behaviour));
+    match tokio::time::timeout(PATIENCE, attempt).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(message(error)),
+        Ok(Err(error)) => Err(format!("{} ({})", message(error), place.lock().unwrap())),
         Err(_) => Err(format!("no end in {PATIENCE:?}")),
     }
 }
@@ -116,9 +138,11 @@ fn message(error: JoinError) -> String {
             .downcast::<&str>()
             .map_or_else(|_| "a panic".to_owned(), |text| (*text).to_owned()),
     };
-    text.chars().take(600).collect()
+    text.chars().take(400).collect()
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+/// The beginning of a text.
+fn gist(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(120).collect()
 }
