@@ -30,6 +30,8 @@ const MIB: u64 = 1 << 20;
 /// What the server may have resident at any time.
 const MOST: u64 = 64 * MIB;
 
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+
 const FULL: u64 = 200_000;
 const QUICK: u64 = 20_000;
 
@@ -76,7 +78,7 @@ async fn run(keys: u64) -> Result<()> {
 
     let start = Instant::now();
     let url = format!("{}/v1/manifests", server.url);
-    let answer = client::post(&url, r#"{"prefix":"run/"}"#).await?;
+    let answer = client::fetch_with("POST", &url, &JSON, r#"{"prefix":"run/"}"#).await?;
     let manifest = start.elapsed();
     let peak = server.process().peak_resident()?;
     ensure!(

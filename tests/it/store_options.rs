@@ -1,13 +1,12 @@
 //! How the store is reached: who asks, who pays, which certificates are trusted, and through which proxy.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use crate::support::process::Started;
+use crate::support::nginx::Nginx;
 use crate::support::server::{Server, sheaf};
 use crate::support::synthetic::object::SyntheticObject;
 use crate::support::synthetic::requests::{Operation, Record};
@@ -73,18 +72,18 @@ async fn requesters_pay_where_they_are_asked_to() {
     let store = store().await;
     let server = server(&store, &["--requester-pays"], &[]);
     assert_eq!(server.get("/v1/zip").await.status, 200);
-    let manifest = Command::new(sheaf(Path::new("/")).get_program())
-        .args([
-            "manifest",
-            "s3://bench/",
-            "--requester-pays",
-            "--endpoint-url",
-            &store.endpoint(),
-        ])
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .output();
-    let manifest = tokio::task::block_in_place(|| manifest).unwrap();
+    let endpoint = store.endpoint();
+    let home = tempfile::tempdir().unwrap();
+    let mut manifest = sheaf(home.path());
+    manifest.args([
+        "manifest",
+        "s3://bench/",
+        "--requester-pays",
+        "--endpoint-url",
+        &endpoint,
+    ]);
+    let manifest = tokio::task::spawn_blocking(move || manifest.output()).await;
+    let manifest = manifest.unwrap().unwrap();
     assert!(
         manifest.status.success(),
         "{}",
@@ -140,12 +139,12 @@ async fn requests_go_through_a_proxy_of_the_environment() {
 
 #[tokio::test]
 async fn a_certificate_of_ones_own_is_trusted_where_it_is_named() {
-    let (Some(openssl), Some(nginx)) = (tool("openssl"), tool("nginx")) else {
+    let Some(openssl) = tool("openssl") else {
         return;
     };
     let store = store().await;
     let home = tempfile::tempdir().unwrap();
-    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let [key, certificate] = ["key.pem", "cert.pem"].map(|name| home.path().join(name));
     let made = Command::new(openssl)
         .args([
             "req",
@@ -154,17 +153,18 @@ async fn a_certificate_of_ones_own_is_trusted_where_it_is_named() {
             "ec",
             "-pkeyopt",
             "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
         ])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
         .args([
-            "-subj",
-            "/CN=localhost",
             "-addext",
-            "subjectAltName=DNS:localhost",
+            "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
         ])
-        .args(["-keyout", &path("key.pem"), "-out", &path("cert.pem")])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
         .output()
         .unwrap();
     assert!(
@@ -172,53 +172,27 @@ async fn a_certificate_of_ones_own_is_trusted_where_it_is_named() {
         "{}",
         String::from_utf8_lossy(&made.stderr)
     );
-    let port = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let config = format!(
-        "daemon off; master_process off; pid {dir}/pid; error_log stderr;
-         events {{}}
-         http {{ access_log off; client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy;
-           fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
-           server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem;
-             location / {{ proxy_pass {store}; proxy_set_header Host $http_host; }} }} }}",
-        dir = home.path().display(),
-        store = store.endpoint(),
+    let Some(nginx) = Nginx::with_tls(&store.endpoint(), &certificate, &key) else {
+        return;
+    };
+    let certificate = certificate.to_str().unwrap();
+    let variables = [
+        ("S3_ENDPOINT_URL", nginx.url.as_str()),
+        ("AWS_CA_BUNDLE", certificate),
+    ];
+    let trusting = server(&store, &[], &variables);
+    let wary = server(&store, &[], &variables[..1]);
+    let answer = trusting.get("/v1/zip").await;
+    assert_eq!(
+        answer.status,
+        200,
+        "{}",
+        String::from_utf8_lossy(&answer.body)
     );
-    fs::write(path("nginx.conf"), config).unwrap();
-    // It says nothing when it listens, so the shell asks until it does.
-    let script = format!(
-        "{} -c {} & until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do kill -0 $! || exit 1; done; echo up; wait",
-        nginx.display(),
-        path("nginx.conf")
-    );
-    let mut shell = Started::new(
-        Command::new("bash").args(["-c", &format!("trap 'kill $(jobs -p)' EXIT TERM; {script}")]),
-    )
-    .unwrap();
-    let endpoint = format!("https://localhost:{port}");
-    let trusting = server(
-        &store,
-        &[],
-        &[
-            ("S3_ENDPOINT_URL", &endpoint),
-            ("AWS_CA_BUNDLE", &path("cert.pem")),
-        ],
-    );
-    let wary = server(&store, &[], &[("S3_ENDPOINT_URL", &endpoint)]);
-    assert_eq!(trusting.get("/v1/zip").await.status, 200);
     let refused = wary.get("/v1/zip").await;
     assert_eq!(refused.status, 503);
-    assert!(
-        String::from_utf8_lossy(&refused.body).contains("certificate"),
-        "{refused:?}"
-    );
-    let id = shell.child().id().to_string();
-    assert!(Command::new("kill").arg(id).status().unwrap().success());
-    shell.child().wait().unwrap();
+    let problem = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(problem.contains("certificate"), "{problem}");
 }
 
 #[test]
@@ -229,7 +203,9 @@ fn a_file_without_certificates_is_named() {
         ("missing.pem", None, "No such file"),
     ] {
         let file = home.path().join(name);
-        text.map(|text| fs::write(&file, text).unwrap());
+        if let Some(text) = text {
+            fs::write(&file, text).unwrap();
+        }
         let run = sheaf(home.path())
             .args(["zip", "s3://bench/", "-o", "x.zip", "--ca-file"])
             .arg(&file)

@@ -37,6 +37,8 @@ pub async fn open(
     send(method, url, headers, Bytes::new()).await
 }
 
+/// Sends one request, and returns when the head of the answer is there. A Host header among `headers` replaces the
+/// URL's own.
 async fn send(
     method: &str,
     url: &str,
@@ -53,10 +55,10 @@ async fn send(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    let mut request = Request::builder()
-        .method(method)
-        .uri(target)
-        .header("host", authority);
+    let mut request = Request::builder().method(method).uri(target);
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", authority);
+    }
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -71,17 +73,17 @@ pub async fn fetch(
     url: &str,
     headers: &[(&str, &str)],
 ) -> Result<Answered, ClientError> {
-    whole(open(method, url, headers).await?).await
+    fetch_with(method, url, headers, Bytes::new()).await
 }
 
-/// Sends JSON by POST and reads the whole answer.
-pub async fn post(url: &str, json: impl Into<Bytes>) -> Result<Answered, ClientError> {
-    let headers = [("content-type", "application/json")];
-    whole(send("POST", url, &headers, json.into()).await?).await
-}
-
-async fn whole(answer: Response<Incoming>) -> Result<Answered, ClientError> {
-    let (head, body) = answer.into_parts();
+/// Sends one request with a body and reads its whole answer.
+pub async fn fetch_with(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Result<Answered, ClientError> {
+    let (head, body) = send(method, url, headers, body.into()).await?.into_parts();
     Ok(Answered {
         status: head.status,
         headers: head.headers,

@@ -7,6 +7,7 @@
 //! | [`halfway`] | a download that stands still in its middle |
 //! | [`nginx`] | a real nginx in front of a server |
 //! | [`pour`] | the same readers over files that must not land on a disk |
+//! | [`problem`] | errors of the API, held to their contract |
 //! | [`process`] | processes that say where they listen |
 //! | [`readers`] | other people's ZIP readers, as oracles for ours |
 //! | [`relay`] | a pass-through in front of a store, which makes a listing fail |
@@ -25,6 +26,7 @@ pub mod downloaders;
 pub mod halfway;
 pub mod nginx;
 pub mod pour;
+pub mod problem;
 pub mod process;
 pub mod readers;
 pub mod relay;

@@ -24,6 +24,20 @@ pub struct Nginx {
 impl Nginx {
     /// Passes every request on to `upstream`, with further `lines` in the location. `None` where nginx is missing.
     pub fn before(upstream: &str, lines: &str) -> Option<Nginx> {
+        Nginx::start("http", "", upstream, lines)
+    }
+
+    /// The same behind TLS, for the name of its certificate.
+    pub fn with_tls(upstream: &str, certificate: &Path, key: &Path) -> Option<Nginx> {
+        let tls = format!(
+            " ssl; ssl_certificate {}; ssl_certificate_key {}",
+            certificate.display(),
+            key.display()
+        );
+        Nginx::start("https", &tls, upstream, "proxy_set_header Host $http_host;")
+    }
+
+    fn start(scheme: &str, tls: &str, upstream: &str, lines: &str) -> Option<Nginx> {
         let program = ["/usr/sbin/nginx", "/usr/local/sbin/nginx"]
             .map(PathBuf::from)
             .into_iter()
@@ -34,13 +48,14 @@ impl Nginx {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
             let address = free.local_addr().expect("a bound socket");
             drop(free);
-            let text = configuration(home.path(), &address.to_string(), upstream, lines);
+            let listen = format!("{address}{tls}");
+            let text = configuration(home.path(), &listen, upstream, lines);
             fs::write(home.path().join("nginx.conf"), text).expect("a configuration");
             let mut nginx = command(&program, home.path());
             // It goes to the background once it listens.
             if nginx.status().expect("a program that runs").success() {
                 return Some(Nginx {
-                    url: format!("http://{address}"),
+                    url: format!("{scheme}://{address}"),
                     program,
                     home,
                 });
@@ -71,7 +86,7 @@ fn command(program: &Path, home: &Path) -> Command {
 }
 
 /// One process, so that it runs as whoever runs the test, who owns the folder.
-fn configuration(home: &Path, address: &str, upstream: &str, lines: &str) -> String {
+fn configuration(home: &Path, listen: &str, upstream: &str, lines: &str) -> String {
     let home = home.display();
     format!(
         "master_process off;
@@ -86,7 +101,7 @@ http {{
     uwsgi_temp_path {home}/uwsgi;
     scgi_temp_path {home}/scgi;
     server {{
-        listen {address};
+        listen {listen};
         location / {{
             proxy_pass {upstream};
             {lines}

@@ -3,9 +3,11 @@
 //! Its state, its log and, with [`Server::local`], its bucket lie in a temporary folder that goes when it is dropped.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
+use bytes::Bytes;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -51,10 +53,8 @@ impl Server {
         let home = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(bucket_in(home.path())).expect("a folder for the bucket");
         let log = File::create(home.path().join("log")).expect("a file for the log");
-        let mut command = sheaf(home.path());
-        command
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .stderr(log);
+        let mut command = serve(home.path());
+        command.stderr(log);
         change(&mut command, home.path());
         let process = Started::new(&mut command).unwrap_or_else(|error| {
             let log = fs::read_to_string(home.path().join("log")).unwrap_or_default();
@@ -98,9 +98,33 @@ impl Server {
             .expect("a whole answer")
     }
 
+    /// Sends a POST with JSON as its body.
+    pub async fn post(&self, target: &str, body: impl Into<Bytes>) -> Answered {
+        let json = [("content-type", "application/json")];
+        self.post_with(target, &json, body).await
+    }
+
+    /// Sends a POST with these headers and no others.
+    pub async fn post_with(
+        &self,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answered {
+        let url = format!("{}{target}", self.url);
+        client::fetch_with("POST", &url, headers, body)
+            .await
+            .expect("a whole answer")
+    }
+
+    /// All that it said so far, to people and to programs.
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.home.path().join("log")).expect("the log")
+    }
+
     /// What it logged so far, line by line; what it says to people is left out.
     pub fn log(&self) -> Vec<Value> {
-        let log = fs::read_to_string(self.home.path().join("log")).expect("the log");
+        let log = self.said();
         let written = log.rfind('\n').map_or("", |end| &log[..end]);
         written
             .lines()
@@ -112,6 +136,14 @@ impl Server {
     /// Waits for a line of the log.
     pub async fn logged(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         eventually("a line of the log", || self.log().into_iter().find(&wanted)).await
+    }
+
+    /// The one line of a request. It is written when the answer ends, which the client may see first.
+    pub async fn line(&self, request_id: &str) -> Value {
+        let ours = |line: &Value| line["request_id"] == request_id;
+        let line = self.logged(ours).await;
+        assert_eq!(self.log().into_iter().filter(ours).count(), 1);
+        line
     }
 
     /// Waits until the requests for `path` have ended in `outcomes`, in any order, and returns their lines.
@@ -156,6 +188,35 @@ impl Server {
     pub fn ended(&mut self) -> ExitStatus {
         self.process.child().wait().expect("an exit status")
     }
+}
+
+/// Runs a `sheaf serve` that must not come to listen. Returns its exit code and what it says.
+pub fn refused(change: impl FnOnce(&mut Command, &Path)) -> (Option<i32>, String) {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(bucket_in(home.path())).expect("a folder for the bucket");
+    let mut command = serve(home.path());
+    change(&mut command, home.path());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("a process");
+    let mut listening = String::new();
+    let stdout = child.stdout.take().expect("a piped standard output");
+    BufReader::new(stdout)
+        .read_line(&mut listening)
+        .expect("text");
+    if !listening.is_empty() {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("it listens: {listening}");
+    }
+    let output = child.wait_with_output().expect("an exit status");
+    let said = String::from_utf8(output.stderr).expect("text");
+    (output.status.code(), said)
+}
+
+fn serve(home: &Path) -> Command {
+    let mut command = sheaf(home);
+    command.arg("serve").env("SHEAF_LISTEN", "127.0.0.1:0");
+    command
 }
 
 /// The binary, with a home of its own and nothing else of the environment but the search path.
