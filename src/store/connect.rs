@@ -77,6 +77,8 @@ pub enum Identity {
     Chain,
     /// A profile of the shared configuration files, even where the environment has keys.
     Profile(String),
+    /// Whoever has these keys.
+    Keys(Credentials),
     /// Nobody: requests are not signed. For public buckets; nothing can be presigned then.
     Anonymous,
 }
@@ -133,6 +135,7 @@ impl Store {
                     .build();
                 loader = loader.profile_name(name).credentials_provider(provider);
             }
+            Identity::Keys(keys) => loader = loader.credentials_provider(keys.clone()),
             Identity::Anonymous => loader = loader.no_credentials(),
         }
         let shared = loader.load().await;

@@ -10,9 +10,11 @@
 //! | [`problem`] | errors of the API, held to their contract |
 //! | [`process`] | processes that say where they listen |
 //! | [`readers`] | other people's ZIP readers, as oracles for ours |
+//! | [`relay`] | a pass-through in front of a store, which makes a listing fail |
 //! | [`sdk`] | a client of the S3 SDK for a store on loopback |
 //! | [`server`] | the real binary as a server |
 //! | [`sparse`] | files whose zeros take no disk |
+//! | [`stores`] | other people's stores, started and stopped |
 //! | [`strict`] | a reader of our own that accepts only archives by our own rules, while they come |
 //! | [`synthetic`] | an S3 server over HTTP whose objects need neither memory nor disk, and that fails on demand |
 //! | [`tools`] | whether an outside program is installed |
@@ -27,9 +29,11 @@ pub mod pour;
 pub mod problem;
 pub mod process;
 pub mod readers;
+pub mod relay;
 pub mod sdk;
 pub mod server;
 pub mod sparse;
+pub mod stores;
 pub mod strict;
 pub mod synthetic;
 pub mod tools;

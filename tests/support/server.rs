@@ -73,6 +73,11 @@ impl Server {
         bucket_in(self.home.path())
     }
 
+    /// The folder that its state is in.
+    pub fn state(&self) -> PathBuf {
+        state_in(self.home.path())
+    }
+
     /// Puts a file into the bucket, as somebody with a file manager would.
     pub fn drop_in(&self, key: &str, content: impl AsRef<[u8]>) {
         let path = self.bucket().join(key);
@@ -221,7 +226,7 @@ pub fn sheaf(home: &Path) -> Command {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
-        .env("SHEAF_STATE_DIR", home.join("state"))
+        .env("SHEAF_STATE_DIR", state_in(home))
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env("AWS_REGION", "us-east-1");
@@ -230,4 +235,8 @@ pub fn sheaf(home: &Path) -> Command {
 
 fn bucket_in(home: &Path) -> PathBuf {
     home.join("bucket")
+}
+
+fn state_in(home: &Path) -> PathBuf {
+    home.join("state")
 }
