@@ -1,5 +1,6 @@
 //! From options to a [`Store`]: the AWS chain of credentials, the endpoint, and one bounded connection pool.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
@@ -13,6 +14,7 @@ use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use tokio::sync::Semaphore;
 
 use super::Store;
 use super::embedded::EmbeddedStore;
@@ -168,6 +170,10 @@ impl Store {
             presigner: aws_sdk_s3::Client::from_conf(presigner),
             credentials,
             read_timeout: options.read_timeout,
+            // An eighth of the connections is left for listings and uploads.
+            reads: Arc::new(Semaphore::new(
+                options.max_connections - options.max_connections / 8,
+            )),
         }
     }
 }

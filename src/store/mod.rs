@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::config::SharedCredentialsProvider;
+use tokio::sync::Semaphore;
 
 pub use connect::{ConnectError, StoreOptions};
 pub use error::{StoreError, StoreErrorKind};
@@ -118,6 +119,9 @@ pub struct Store {
     presigner: aws_sdk_s3::Client,
     credentials: Option<SharedCredentialsProvider>,
     read_timeout: Duration,
+    /// Reads of objects that may be under way at once. Where they waited for a connection instead, the time to connect
+    /// could run out.
+    reads: Arc<Semaphore>,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::innermost;
 use super::{Bucket, Object, Store, StoreError, StoreErrorKind};
@@ -27,10 +28,14 @@ pub struct ObjectBody {
     received: u64,
     expected: u64,
     read_timeout: Duration,
+    /// Given back when the connection is free again.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Store {
     /// Opens a read of an object, or of a range of its bytes, as long as it still has the ETag of the listing.
+    ///
+    /// It waits until one of the connections for reads is free, which the body then keeps to its end.
     ///
     /// With `checksum` the store is asked for the object's CRC-32, which it gives for whole objects only.
     /// Source: [GetObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
@@ -46,6 +51,8 @@ impl Store {
     ) -> Result<ObjectBody, StoreError> {
         let whole = range == (0..object.size);
         let expected = range.end - range.start;
+        // Nobody closes the semaphore.
+        let permit = self.reads.clone().acquire_owned().await.ok();
         let answer = self
             .client
             .get_object()
@@ -84,6 +91,7 @@ impl Store {
             received: 0,
             expected,
             read_timeout: self.read_timeout,
+            _permit: permit,
         })
     }
 

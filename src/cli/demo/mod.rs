@@ -16,6 +16,7 @@ use super::{CliError, output};
 use crate::config::{Place, ServeConfig, StoreConfig};
 use crate::http::{ApiKeys, Limits};
 use crate::manifest::publish::{DEFAULT_EXPIRY, DEFAULT_QUEUE};
+use crate::read_ahead::DEFAULT_BUDGET;
 use crate::store::embedded;
 use crate::store::{Bucket, StoreOptions};
 
@@ -117,6 +118,7 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
         queue_max: DEFAULT_QUEUE,
         api_keys: ApiKeys::default(),
         allow_anonymous: false,
+        memory_budget: DEFAULT_BUDGET,
         limits: Limits::default(),
         store: StoreConfig {
             place: Place::Local {
