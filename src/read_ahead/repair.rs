@@ -1,7 +1,7 @@
 //! A range of one object's bytes in order, mended where a read breaks.
 //!
-//! The SDK asks again when a request fails, but not when a body breaks. [`MendedRead`] does: it goes on from the next
-//! byte, and If-Match keeps it on the object that was listed.
+//! The SDK never asks again when a body breaks, and is told not to when the request of a read fails: [`MendedRead`] does
+//! both. It goes on from the next byte, and If-Match keeps it on the object that was listed.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -12,8 +12,9 @@ use tracing::warn;
 use super::reads::{ReadBody, Reads};
 use crate::store::{Object, StoreError, StoreErrorKind};
 
-/// Breaks in a row, with less than [`PROGRESS`] between them, that end a read.
-pub const TRIES: u32 = 6;
+/// Breaks in a row, with less than [`PROGRESS`] between them, that end a read. The pauses before the last try add up to
+/// some ten seconds: a store that throttles for longer is overloaded by others.
+pub const TRIES: u32 = 8;
 
 /// Bytes after which a read counts as well again.
 const PROGRESS: u64 = 1 << 20;

@@ -165,8 +165,10 @@ impl Store {
             Some(endpoint) => config.to_builder().endpoint_url(endpoint).build(),
             None => config.clone(),
         };
+        let reader = config.to_builder().retry_config(RetryConfig::disabled());
         Store {
             client: aws_sdk_s3::Client::from_conf(config),
+            reader: aws_sdk_s3::Client::from_conf(reader.build()),
             presigner: aws_sdk_s3::Client::from_conf(presigner),
             credentials,
             read_timeout: options.read_timeout,

@@ -115,6 +115,8 @@ pub struct Object {
 #[derive(Clone, Debug)]
 pub struct Store {
     client: aws_sdk_s3::Client,
+    /// Reads objects, and leaves it to its callers to try again: they have to for bodies anyway, and know where to go on.
+    reader: aws_sdk_s3::Client,
     /// Signs URLs for the name under which recipients reach the store.
     presigner: aws_sdk_s3::Client,
     credentials: Option<SharedCredentialsProvider>,

@@ -37,6 +37,8 @@ impl Store {
     ///
     /// It waits until one of the connections for reads is free, which the body then keeps to its end.
     ///
+    /// A request that fails is not repeated here.
+    ///
     /// With `checksum` the store is asked for the object's CRC-32, which it gives for whole objects only.
     /// Source: [GetObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
     ///
@@ -54,7 +56,7 @@ impl Store {
         // Nobody closes the semaphore.
         let permit = self.reads.clone().acquire_owned().await.ok();
         let answer = self
-            .client
+            .reader
             .get_object()
             .bucket(bucket.as_str())
             .key(&object.key)
@@ -72,15 +74,15 @@ impl Store {
         let length = answer
             .content_length()
             .and_then(|length| u64::try_from(length).ok());
-        if length.is_some_and(|length| length != expected) {
-            return Err(fails(if whole {
-                StoreErrorKind::Changed
-            } else {
-                StoreErrorKind::Unexpected {
-                    status: 200,
-                    code: None,
-                    message: "with another range than the one asked for".to_owned(),
-                }
+        if let Some(length) = length.filter(|&length| length != expected) {
+            // Under the same ETag the object has not changed: this one answer is wrong.
+            return Err(fails(match answer.e_tag() {
+                Some(_) => StoreErrorKind::Body {
+                    received: 0,
+                    expected,
+                    reason: format!("the store announced {length} bytes"),
+                },
+                None => StoreErrorKind::Changed,
             }));
         }
         Ok(ObjectBody {

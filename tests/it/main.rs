@@ -5,6 +5,7 @@
 mod support;
 
 mod cli;
+mod faults;
 mod live;
 mod manifest;
 mod program;
