@@ -11,6 +11,7 @@
 //! | [`disposition`] | the names under which downloads are saved |
 //! | [`http`] | the listener, routes, problems, log lines |
 //! | [`manifest`] | selections and manifests |
+//! | [`measure`] | what is counted, for `/metrics` |
 //! | [`observe`] | logs |
 //! | [`period`] | lengths of time as people write them |
 //! | [`read_ahead`] | many reads at once, in order, under one memory budget |
@@ -25,6 +26,7 @@ pub mod disposition;
 pub mod download;
 pub mod http;
 pub mod manifest;
+pub mod measure;
 pub mod observe;
 pub mod period;
 pub mod read_ahead;

@@ -10,7 +10,7 @@ use super::server_record::{PublishedRecord, ServerRecord};
 use super::signals::Signals;
 use super::{CliError, output};
 use crate::config::{Environment, Place, ServeArgs, ServeConfig};
-use crate::http::{self, ServerConfig};
+use crate::http::{self, Listeners, ServerConfig};
 use crate::read_ahead::MemoryBudget;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{Store, StoreOptions};
@@ -37,6 +37,8 @@ pub struct ServeCommand {
 #[derive(Debug, Serialize)]
 struct Listening<'a> {
     listening: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin: Option<String>,
     bucket: Option<&'a str>,
     local: Option<&'a std::path::Path>,
 }
@@ -46,7 +48,7 @@ pub(super) struct Server {
     /// Its address, as a client on this machine writes it.
     pub(super) url: String,
     config: ServerConfig,
-    listener: TcpListener,
+    listeners: Listeners,
     _record: Option<PublishedRecord>,
 }
 
@@ -57,12 +59,21 @@ pub(super) struct Server {
 pub async fn run(command: ServeCommand) -> Result<(), CliError> {
     let config = command.serve.check(Environment::of_process())?;
     let signals = Signals::catch()?;
-    let listener = listen(&config.listen).await?;
+    let listeners = Listeners {
+        clients: listen(&config.listen).await?,
+        operators: match &config.admin_listen[..] {
+            [] => None,
+            addresses => Some(listen(addresses).await?),
+        },
+    };
+    let admin = listeners.operators.as_ref().map(TcpListener::local_addr);
+    let admin = admin.transpose().map_err(CliError::Server)?;
     let place = config.store.place.clone();
     let bucket = config.bucket.clone();
-    let server = Server::open(config, listener).await?;
+    let server = Server::open(config, listeners).await?;
     output::result(&Listening {
         listening: &server.url,
+        admin: admin.map(local_url),
         bucket: bucket.as_ref().map(|bucket| bucket.as_str()),
         local: match &place {
             Place::Local { dir, .. } => Some(dir),
@@ -76,9 +87,9 @@ impl Server {
     /// Opens the store; nothing is answered before [`Server::run`].
     pub(super) async fn open(
         config: ServeConfig,
-        listener: TcpListener,
+        listeners: Listeners,
     ) -> Result<Server, CliError> {
-        let address = listener.local_addr().map_err(CliError::Server)?;
+        let address = listeners.clients.local_addr().map_err(CliError::Server)?;
         let url = local_url(address);
         let public_url = config.public_url.as_ref().map(origin);
         let public_url = public_url.unwrap_or_else(|| url.clone());
@@ -128,7 +139,7 @@ impl Server {
                 memory: MemoryBudget::new(config.memory_budget),
                 limits: config.limits,
             },
-            listener,
+            listeners,
             _record: record,
         })
     }
@@ -136,7 +147,7 @@ impl Server {
     /// Answers until a signal comes and the downloads under way are done.
     pub(super) async fn run(self, signals: Signals) -> Result<(), CliError> {
         signals
-            .around(|stop| http::run(self.config, self.listener, stop))
+            .around(|stop| http::run(self.config, self.listeners, stop))
             .await
             .map_err(CliError::Server)
     }

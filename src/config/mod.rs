@@ -52,8 +52,10 @@ pub enum ConfigError {
     #[error("--memory-budget (SHEAF_MEMORY_BUDGET): {0}, but downloads need at least {least}", least = ByteSize::new(LEAST_BUDGET))]
     MemoryBudget(ByteSize),
     /// An address that cannot be listened on.
-    #[error("--listen: {text:?} is no address of the form 127.0.0.1:8080 ({reason})")]
+    #[error("{option}: {text:?} is no address of the form 127.0.0.1:8080 ({reason})")]
     Listen {
+        /// The option's name.
+        option: &'static str,
         /// What was given.
         text: String,
         /// What the system says.

@@ -99,6 +99,15 @@ pub struct ServeArgs {
     )]
     pub max_connections: NonZeroUsize,
 
+    /// A second address, for /metrics, /healthz and /readyz alone, without a key [default: on the first, behind the key]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "SHEAF_ADMIN_LISTEN",
+        hide_env_values = true
+    )]
+    pub admin_listen: Option<String>,
+
     /// The memory that all downloads together may fill with bytes under way: bytes, or 64MiB, 1GiB
     ///
     /// More of it hides more of the store's latency. A download that finds no room is refused with 503.
@@ -147,6 +156,8 @@ pub struct ServeConfig {
     pub queue_max: usize,
     /// Who may use the API.
     pub api_keys: ApiKeys,
+    /// Where operators are answered, to be tried in turn; with clients where empty.
+    pub admin_listen: Vec<SocketAddr>,
     /// The bytes that all downloads together may hold in memory.
     pub memory_budget: usize,
     /// Bounds on what clients can hold.
@@ -185,7 +196,7 @@ impl ServeArgs {
             Selection::new(bucket.clone(), &self.prefix, &[]).map_err(ConfigError::Prefix)?;
         }
         let api_keys = api_keys(environment)?;
-        let listen = resolve(&self.listen)?;
+        let listen = resolve("--listen", &self.listen)?;
         if api_keys.is_empty() && !self.allow_anonymous {
             let open = listen
                 .iter()
@@ -202,6 +213,10 @@ impl ServeArgs {
             expires_in: expiry(self.expires_in)?,
             queue_max: self.queue_max.get(),
             api_keys,
+            admin_listen: match &self.admin_listen {
+                Some(text) => resolve("--admin-listen", text)?,
+                None => Vec::new(),
+            },
             memory_budget: memory_budget(self.memory_budget)?,
             limits: Limits {
                 max_connections: self.max_connections.get(),
@@ -233,8 +248,9 @@ fn memory_budget(size: ByteSize) -> Result<usize, ConfigError> {
     Ok(size.bytes())
 }
 
-fn resolve(text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
+fn resolve(option: &'static str, text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
     let fails = |reason: String| ConfigError::Listen {
+        option,
         text: text.to_owned(),
         reason,
     };

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub use door::{ApiKeys, InvalidApiKeys};
 pub use problem::Problem;
-pub use serve::run;
+pub use serve::{Listeners, run};
 
 use crate::read_ahead::MemoryBudget;
 use crate::store::embedded::EmbeddedStore;

@@ -7,7 +7,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -15,7 +15,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tracing::{info, warn};
 
+use super::routes::is_store_path;
 use super::socket::ResetFlag;
+use crate::measure::{self, Running};
 
 /// Why a body failed that ran when its connection was reset.
 const CUT: &str = "the server stopped before the answer was finished";
@@ -30,9 +32,15 @@ struct Fields {
     prefix: Option<String>,
     entries: Option<u64>,
     reason: Option<String>,
+    download: Option<Running>,
 }
 
 impl Details {
+    /// The answer is an archive of this kind, to be counted as a download.
+    pub fn download(&self, kind: &'static str) {
+        self.with(|fields| fields.download = Some(Running::new(kind)));
+    }
+
     /// Which part of which bucket was asked for.
     pub fn selection(&self, bucket: &str, prefix: &str) {
         self.with(|fields| {
@@ -96,6 +104,7 @@ pub struct Record {
     details: Details,
     status: Option<StatusCode>,
     bytes: u64,
+    first_byte: Option<Duration>,
     written: bool,
     reset: ResetFlag,
 }
@@ -112,6 +121,7 @@ impl Record {
             details: Details::default(),
             status: None,
             bytes: 0,
+            first_byte: None,
             written: false,
             reset,
         }
@@ -139,6 +149,11 @@ impl Record {
         } else {
             "client_gone"
         };
+        measure::request(route(&self.path), self.status.map(|status| status.as_u16()));
+        if let Some(download) = fields.download {
+            let entries = fields.entries.unwrap_or_default();
+            download.ended(outcome, self.bytes, entries, self.first_byte);
+        }
         let (request_id, method, path) = (self.id.as_str(), self.method.as_str(), &self.path);
         let (status, bytes) = (self.status.map(|status| status.as_u16()), self.bytes);
         let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -187,6 +202,25 @@ impl Drop for Record {
     }
 }
 
+/// The route of a path, as one of few: paths themselves are beyond number.
+fn route(path: &str) -> &'static str {
+    const ROUTES: [&str; 7] = [
+        "/v1/zip",
+        "/v1/manifests",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/",
+    ];
+    let known = ROUTES.into_iter().find(|route| *route == path);
+    known.unwrap_or(if is_store_path(path) {
+        "store"
+    } else {
+        "other"
+    })
+}
+
 /// A body whose end is recorded: `complete`, `client_gone`, or `failed` with the reason.
 pub struct Recorded {
     body: Body,
@@ -212,7 +246,11 @@ impl HttpBody for Recorded {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64)
+                let began = self.record.began;
+                self.record
+                    .first_byte
+                    .get_or_insert_with(|| began.elapsed());
+                self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
             Poll::Ready(Some(Err(error))) => {
                 self.record.reset.set();

@@ -18,6 +18,7 @@ use super::record::{Details, Record, Recorded, RequestId};
 use super::socket::ResetFlag;
 use super::{Problem, ServerConfig, manifests, zip};
 use crate::manifest::Selection;
+use crate::measure;
 use crate::store::Bucket;
 use crate::store::embedded::{self, EmbeddedStore};
 
@@ -42,6 +43,15 @@ pub struct Service {
 }
 
 impl App {
+    /// What handlers of a server that listens on `address` can reach.
+    pub fn new(config: ServerConfig, address: SocketAddr) -> App {
+        let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
+        App {
+            config: Arc::new(config),
+            door: Arc::new(door),
+        }
+    }
+
     /// The selection that a request means, with the server's defaults where it says nothing.
     ///
     /// # Errors
@@ -69,15 +79,14 @@ impl App {
 }
 
 impl Service {
-    /// The service of a server that listens on `address`.
-    pub fn new(config: ServerConfig, address: SocketAddr) -> Service {
-        let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
-        let embedded = config.embedded.clone();
-        let app = App {
-            config: Arc::new(config),
-            door: Arc::new(door),
-        };
-        let api = Router::new()
+    /// The service for clients. Without a listener for operators, `/metrics` is here too, behind the door.
+    pub fn for_clients(app: App, has_operators: bool) -> Service {
+        let embedded = app.config.embedded.clone();
+        let mut api = Router::new();
+        if !has_operators {
+            api = api.route("/metrics", get(metrics));
+        }
+        let api = api
             .route(
                 "/v1/zip",
                 on(MethodFilter::GET.or(MethodFilter::HEAD), zip::live),
@@ -85,16 +94,19 @@ impl Service {
             .route("/v1/manifests", post(manifests::create))
             .route("/", get(index))
             .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
-        let router = api
-            .route("/healthz", get(|| async { "ok\n" }))
-            .route("/readyz", get(ready))
-            .route("/openapi.json", get(|| async { as_json(OPENAPI) }))
-            .fallback(|uri: Uri| async move { Problem::not_found(uri.path()) })
-            .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
-                Problem::method_not_allowed(method.as_str(), uri.path())
-            })
-            .with_state(app);
-        Service { router, embedded }
+        let router = api.route("/openapi.json", get(|| async { as_json(OPENAPI) }));
+        Service {
+            router: finished(router, app),
+            embedded,
+        }
+    }
+
+    /// The service for operators, on a listener of its own: nothing but health and metrics, without a key.
+    pub fn for_operators(app: App) -> Service {
+        Service {
+            router: finished(Router::new().route("/metrics", get(metrics)), app),
+            embedded: None,
+        }
     }
 
     /// Answers one request, whatever happens.
@@ -156,8 +168,20 @@ impl Service {
     }
 }
 
+/// What every service answers.
+fn finished(router: Router<App>, app: App) -> Router {
+    router
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .fallback(|uri: Uri| async move { Problem::not_found(uri.path()) })
+        .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
+            Problem::method_not_allowed(method.as_str(), uri.path())
+        })
+        .with_state(app)
+}
+
 /// Whether a path belongs to the embedded store's S3 API, which checks signatures of its own.
-fn is_store_path(path: &str) -> bool {
+pub(super) fn is_store_path(path: &str) -> bool {
     let below = path
         .strip_prefix('/')
         .and_then(|path| path.strip_prefix(embedded::BUCKET));
@@ -187,6 +211,12 @@ async fn index() -> Response {
 
 fn as_json(body: &'static str) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// Source: [text format](https://prometheus.io/docs/instrumenting/exposition_formats/).
+async fn metrics(State(app): State<App>) -> Response {
+    let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (content_type, measure::exposition(&app.config.memory)).into_response()
 }
 
 /// Ready when the default bucket answers; without one there is nothing to ask.

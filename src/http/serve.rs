@@ -14,11 +14,25 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::ServerConfig;
-use super::routes::Service;
+use super::routes::{App, Service};
 use super::socket::{ResetFlag, Socket};
+use crate::measure;
 
 /// Pause after the system refused to hand out a connection (out of descriptors, for one).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections of operators at once: they have places of their own, so that health and metrics are answered when
+/// clients have taken all of theirs.
+const OPERATORS: usize = 32;
+
+/// Where requests come from.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For those who download, and for the API.
+    pub clients: TcpListener,
+    /// For health and metrics alone.
+    pub operators: Option<TcpListener>,
+}
 
 /// Serves until `shutdown` completes, then drains: nothing new is accepted, what runs may go on for
 /// [`Limits::drain`](super::Limits::drain), and what still runs after that is broken off.
@@ -27,19 +41,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Where the listener has no address.
 pub async fn run(
     config: ServerConfig,
-    listener: TcpListener,
+    listeners: Listeners,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
+    measure::install();
     let limits = config.limits;
-    let service = Arc::new(Service::new(config, listener.local_addr()?));
+    let Listeners { clients, operators } = listeners;
+    let app = App::new(config, clients.local_addr()?);
+    let for_operators = Arc::new(Service::for_operators(app.clone()));
+    let for_clients = Arc::new(Service::for_clients(app, operators.is_some()));
     let places = Arc::new(Semaphore::new(limits.max_connections));
+    let places_of_operators = Arc::new(Semaphore::new(OPERATORS));
     let draining = CancellationToken::new();
     let broken = CancellationToken::new();
     let connections = TaskTracker::new();
     tokio::pin!(shutdown);
     loop {
-        let (stream, peer, place) = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+        let ((stream, peer, place), service) = tokio::select! {
+            accepted = accept(&clients, &places) => (accepted, &for_clients),
+            accepted = accept_some(operators.as_ref(), &places_of_operators) => (accepted, &for_operators),
             () = &mut shutdown => break,
         };
         let connection = Connection {
@@ -51,7 +71,7 @@ pub async fn run(
         };
         connections.spawn(connection.serve(stream, peer));
     }
-    drop(listener);
+    drop((clients, operators));
     info!(
         connections = connections.len(),
         seconds = limits.drain.as_secs(),
@@ -71,6 +91,16 @@ pub async fn run(
         connections.wait().await;
     }
     Ok(())
+}
+
+async fn accept_some(
+    listener: Option<&TcpListener>,
+    places: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    match listener {
+        Some(listener) => accept(listener, places).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn accept(

@@ -49,6 +49,7 @@ pub async fn live(
         // Not an empty body: that one has a length, which the answer to GET has not.
         Body::from_stream(stream::empty::<Result<Bytes, DownloadError>>())
     } else {
+        details.download("live");
         let first = archive.next().await?;
         Body::from_stream(frames(first, archive, details))
     };

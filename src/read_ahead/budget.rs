@@ -10,6 +10,7 @@
 //! keeps its first reservation and no more while others are short of memory.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use futures::task::AtomicWaker;
 use tokio::time::Instant;
 
 use super::ledger::Ledger;
+use crate::measure;
 
 /// The budget where nobody says otherwise, in bytes.
 pub const DEFAULT_BUDGET: usize = 256 * 1024 * 1024;
@@ -36,6 +38,8 @@ pub struct MemoryBudget(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     ledger: Ledger,
+    /// The most that ever was held.
+    peak: usize,
     /// What lies ready, by the order in which it came to lie there.
     idle: BTreeMap<u64, Idle>,
     next_idle: u64,
@@ -74,6 +78,8 @@ struct Account {
     budget: MemoryBudget,
     id: u64,
     given: AtomicWaker,
+    /// The most that was used at once.
+    most: AtomicUsize,
 }
 
 /// Bytes of the budget, given back when dropped.
@@ -95,6 +101,7 @@ impl MemoryBudget {
     pub fn new(total: usize) -> MemoryBudget {
         MemoryBudget(Arc::new(Mutex::new(State {
             ledger: Ledger::new(total),
+            peak: 0,
             idle: BTreeMap::new(),
             next_idle: 0,
         })))
@@ -118,6 +125,7 @@ impl MemoryBudget {
             budget: self.clone(),
             id,
             given: AtomicWaker::new(),
+            most: AtomicUsize::new(0),
         })))
     }
 
@@ -129,6 +137,11 @@ impl MemoryBudget {
     /// The bytes that downloads hold now.
     pub fn held(&self) -> usize {
         self.state().ledger.held()
+    }
+
+    /// The most bytes that downloads ever held together.
+    pub fn peak(&self) -> usize {
+        self.state().peak
     }
 
     /// The downloads that hold something now.
@@ -188,19 +201,32 @@ impl Default for MemoryBudget {
     }
 }
 
+impl State {
+    fn take(&mut self, account: &Account, bytes: usize) -> bool {
+        let taken = self.ledger.take(account.id, bytes);
+        if taken {
+            self.peak = self.peak.max(self.ledger.held());
+            account
+                .most
+                .fetch_max(self.ledger.used(account.id), Ordering::Relaxed);
+        }
+        taken
+    }
+}
+
 impl Share {
     /// Reserves `bytes` if they can be had now.
     pub fn try_take(&self, bytes: usize) -> Option<Reservation> {
         let budget = &self.0.budget;
         let missing = {
             let mut state = budget.state();
-            if state.ledger.take(self.0.id, bytes) {
+            if state.take(&self.0, bytes) {
                 return Some(self.reservation(bytes));
             }
             state.ledger.missing(self.0.id, bytes)
         };
         budget.reclaim(missing?);
-        let taken = budget.state().ledger.take(self.0.id, bytes);
+        let taken = budget.state().take(&self.0, bytes);
         taken.then(|| self.reservation(bytes))
     }
 
@@ -277,6 +303,7 @@ impl Share {
 impl Drop for Account {
     fn drop(&mut self) {
         self.budget.state().ledger.close(self.id);
+        measure::window(*self.most.get_mut());
     }
 }
 

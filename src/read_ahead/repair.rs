@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tracing::warn;
 
 use super::reads::{ReadBody, Reads};
+use crate::measure;
 use crate::store::{Object, StoreError};
 
 /// Breaks in a row, with less than [`PROGRESS`] between them, that end a read. The pauses before the last try add up to
@@ -113,6 +114,7 @@ impl<'a, R: Reads> MendedRead<'a, R> {
             return Err(error);
         }
         let (position, tries) = (self.rest.start, self.breaks);
+        measure::store_retry("body");
         warn!(%error, position, tries, "a read broke; it goes on from its next byte");
         let longest = FIRST_PAUSE * 2u32.pow(self.breaks - 1);
         // Many reads break together when a store has trouble, and should not come back together.

@@ -18,13 +18,21 @@ use aws_sdk_s3::types::RequestPayer;
 use aws_smithy_http_client::pool::{Client as PooledClient, ConnectionPool};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::retries::RequestAttempts;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::Semaphore;
 
 use super::Store;
 use super::embedded::EmbeddedStore;
+use crate::measure;
 
 /// Where neither the options nor the AWS chain name a region.
 const DEFAULT_REGION: Region = Region::from_static("us-east-1");
@@ -214,6 +222,7 @@ impl Store {
         let path_style = options.path_style.unwrap_or(options.endpoint.is_some());
         let mut config = config
             .http_client(http)
+            .interceptor(Counting)
             .force_path_style(path_style)
             // Bodies are hashed as they pass and compared with the row's own claim, so the SDK need not do it again.
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
@@ -293,3 +302,31 @@ fn trusting(path: &Path) -> Result<TlsContext, ConnectError> {
 
 /// The line that begins a certificate. Source: RFC 7468, section 5.1.
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+/// Counts what goes out, each try by itself.
+#[derive(Debug)]
+struct Counting;
+
+#[dyn_dispatch_hint]
+impl Intercept for Counting {
+    fn name(&self) -> &'static str {
+        "Counting"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let operation = config.load::<Metadata>().map_or("unknown", Metadata::name);
+        measure::store_request(operation);
+        if config
+            .load::<RequestAttempts>()
+            .is_some_and(|tries| tries.attempts() > 1)
+        {
+            measure::store_retry("request");
+        }
+        Ok(())
+    }
+}

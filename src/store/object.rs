@@ -1,7 +1,7 @@
 //! Reading one object: GetObject and HeadObject, every read pinned to the ETag of the listing.
 
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::types::{ChecksumMode, StorageClass};
 use aws_smithy_types::byte_stream::ByteStream;
@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::innermost;
 use super::{Bucket, Object, Store, StoreError, StoreErrorKind};
+use crate::measure;
 
 const GET: &str = "GetObject";
 const HEAD: &str = "HeadObject";
@@ -54,7 +55,9 @@ impl Store {
         let whole = range == (0..object.size);
         let expected = range.end - range.start;
         // Nobody closes the semaphore.
+        let queued = Instant::now();
         let permit = self.reads.clone().acquire_owned().await.ok();
+        measure::queue_wait(queued.elapsed());
         let answer = self
             .reader
             .get_object()

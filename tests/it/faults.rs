@@ -93,7 +93,11 @@ impl Served {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1/zip", listener.local_addr().unwrap());
-        let server = tokio::spawn(http::run(config, listener, pending()));
+        let listeners = http::Listeners {
+            clients: listener,
+            operators: None,
+        };
+        let server = tokio::spawn(http::run(config, listeners, pending()));
         Served {
             store,
             budget,

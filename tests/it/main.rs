@@ -15,6 +15,7 @@ mod live;
 mod logs;
 mod manifest;
 mod manifests;
+mod metrics;
 mod nginx;
 mod outcomes;
 mod program;

@@ -14,7 +14,7 @@ use super::serve::{Server, listen};
 use super::signals::Signals;
 use super::{CliError, output};
 use crate::config::{Place, ServeConfig, StoreConfig};
-use crate::http::{ApiKeys, Limits};
+use crate::http::{ApiKeys, Limits, Listeners};
 use crate::manifest::publish::{DEFAULT_EXPIRY, DEFAULT_QUEUE};
 use crate::read_ahead::DEFAULT_BUDGET;
 use crate::store::embedded;
@@ -67,7 +67,11 @@ pub async fn run(args: DemoArgs) -> Result<(), CliError> {
     let place = Premises::prepare(args.dir)?;
     let count = samples::write(&place.files)?;
     let listener = listen_nearby(args.port).await?;
-    let server = Server::open(config(&place)?, listener).await?;
+    let listeners = Listeners {
+        clients: listener,
+        operators: None,
+    };
+    let server = Server::open(config(&place)?, listeners).await?;
     let links = Links {
         listening: &server.url,
         files: &place.files,
@@ -117,6 +121,7 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
         expires_in: DEFAULT_EXPIRY,
         queue_max: DEFAULT_QUEUE,
         api_keys: ApiKeys::default(),
+        admin_listen: Vec::new(),
         memory_budget: DEFAULT_BUDGET,
         limits: Limits::default(),
         store: StoreConfig {
