@@ -1,6 +1,6 @@
 //! sheaf streams a prefix of an S3 bucket as one ZIP archive, and hands out manifests of presigned URLs.
 //!
-//! The way of the bytes: `selection → listing → rows → layout → reads → hash → frames → socket`.
+//! The way of the bytes: `selection → listing → rows → layout → pieces → read-ahead → hash → frames → socket`.
 //!
 //! | module | owns |
 //! |---|---|
@@ -13,6 +13,8 @@
 //! | [`manifest`] | selections and manifests |
 //! | [`observe`] | logs |
 //! | [`period`] | lengths of time as people write them |
+//! | [`read_ahead`] | many reads at once, in order, under one memory budget |
+//! | [`size`] | amounts of memory as people write them |
 //! | [`store`] | the only user of the S3 SDK, and the embedded store |
 //! | [`verify`] | reading archives back, and what is wrong with them |
 
@@ -25,5 +27,7 @@ pub mod http;
 pub mod manifest;
 pub mod observe;
 pub mod period;
+pub mod read_ahead;
+pub mod size;
 pub mod store;
 pub mod verify;

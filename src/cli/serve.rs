@@ -11,6 +11,7 @@ use super::signals::Signals;
 use super::{CliError, output};
 use crate::config::{Environment, Place, ServeArgs, ServeConfig};
 use crate::http::{self, ServerConfig};
+use crate::read_ahead::MemoryBudget;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{Store, StoreOptions};
 
@@ -124,6 +125,7 @@ impl Server {
                 public_url: config.public_url,
                 expires_in: config.expires_in,
                 queue_max: config.queue_max,
+                memory: MemoryBudget::new(config.memory_budget),
                 limits: config.limits,
             },
             listener,

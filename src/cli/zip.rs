@@ -13,6 +13,7 @@ use super::{CliError, S3Url};
 use crate::config::StoreArgs;
 use crate::download::LiveArchive;
 use crate::manifest::Selection;
+use crate::read_ahead::MemoryBudget;
 
 pub mod target;
 
@@ -67,7 +68,8 @@ pub async fn run(args: ZipArgs) -> Result<(), CliError> {
         Target::file(&args.output)?
     };
     let opened = open(&args.store, &args.url).await?;
-    let mut archive = LiveArchive::open(&opened.store, &selection).await?;
+    let mut archive =
+        LiveArchive::open(&opened.store, &MemoryBudget::default(), &selection).await?;
     let mut writing = target.start()?;
     let progress = Progress::open_ended();
     let mut entries = 0;

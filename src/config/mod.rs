@@ -15,6 +15,8 @@ pub use store::{Place, StoreArgs, StoreConfig};
 
 use crate::http::InvalidApiKeys;
 use crate::manifest::InvalidSelection;
+use crate::read_ahead::LEAST_BUDGET;
+use crate::size::ByteSize;
 use crate::store::InvalidBucket;
 
 /// Why a configuration cannot be used. All of these are mistakes of usage.
@@ -46,6 +48,9 @@ pub enum ConfigError {
     /// URLs cannot live that long.
     #[error("--expires-in (URL_EXPIRY_SECONDS): {0}, but URLs live from 1s to 7d")]
     Expiry(crate::period::Period),
+    /// Downloads cannot live on that little.
+    #[error("--memory-budget (SHEAF_MEMORY_BUDGET): {0}, but downloads need at least {least}", least = ByteSize::new(LEAST_BUDGET))]
+    MemoryBudget(ByteSize),
     /// An address that cannot be listened on.
     #[error("--listen: {text:?} is no address of the form 127.0.0.1:8080 ({reason})")]
     Listen {

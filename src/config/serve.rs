@@ -14,6 +14,8 @@ use super::{ConfigError, Environment, Place, StoreArgs, StoreConfig, web_url};
 use crate::http::{ApiKeys, Limits};
 use crate::manifest::Selection;
 use crate::period::Period;
+use crate::read_ahead::{DEFAULT_BUDGET, LEAST_BUDGET};
+use crate::size::ByteSize;
 use crate::store::embedded;
 use crate::store::{Bucket, presign};
 
@@ -97,6 +99,18 @@ pub struct ServeArgs {
     )]
     pub max_connections: NonZeroUsize,
 
+    /// The memory that all downloads together may fill with bytes under way: bytes, or 64MiB, 1GiB
+    ///
+    /// More of it hides more of the store's latency. A download that finds no room is refused with 503.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value_t = ByteSize::new(DEFAULT_BUDGET),
+        env = "SHEAF_MEMORY_BUDGET",
+        hide_env_values = true
+    )]
+    pub memory_budget: ByteSize,
+
     /// How long a client may take to send the head of a request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive, env = "SHEAF_HEADER_TIMEOUT", hide_env_values = true)]
     pub header_timeout: Period,
@@ -133,6 +147,8 @@ pub struct ServeConfig {
     pub queue_max: usize,
     /// Who may use the API.
     pub api_keys: ApiKeys,
+    /// The bytes that all downloads together may hold in memory.
+    pub memory_budget: usize,
     /// Bounds on what clients can hold.
     pub limits: Limits,
     /// Where the objects are.
@@ -186,6 +202,7 @@ impl ServeArgs {
             expires_in: expiry(self.expires_in)?,
             queue_max: self.queue_max.get(),
             api_keys,
+            memory_budget: memory_budget(self.memory_budget)?,
             limits: Limits {
                 max_connections: self.max_connections.get(),
                 header_timeout: self.header_timeout.duration(),
@@ -206,6 +223,14 @@ pub fn expiry(period: Period) -> Result<Duration, ConfigError> {
         return Err(ConfigError::Expiry(period));
     }
     Ok(duration)
+}
+
+/// A budget that a download can live on.
+fn memory_budget(size: ByteSize) -> Result<usize, ConfigError> {
+    if size.bytes() < LEAST_BUDGET {
+        return Err(ConfigError::MemoryBudget(size));
+    }
+    Ok(size.bytes())
 }
 
 fn resolve(text: &str) -> Result<Vec<SocketAddr>, ConfigError> {

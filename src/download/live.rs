@@ -1,29 +1,30 @@
 //! The live archive: a prefix as it is now, one entry after the other, while the listing still runs.
 //!
 //! [`LiveArchive::next`] gives the archive's bytes frame by frame; chunks of objects are passed on as the store gave
-//! them. What it holds is one page of the listing, at most one object of up to [`INLINE_MAX`] bytes, and what the
-//! central directory needs.
+//! them, read ahead by [`ReadAhead`]. Beside what is read ahead it holds what the central directory needs, which is
+//! charged to the memory budget as the download's records.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use crc32fast::Hasher;
 
 use super::DownloadError;
-use super::read::PinnedRead;
-use super::rows::Rows;
-use crate::archive::{Directory, Entry, EntryName, INLINE_MAX, Layout};
+use super::rows::{Row, Rows};
+use crate::archive::{Directory, Entry, INLINE_MAX, Layout};
 use crate::manifest::Selection;
-use crate::store::{Bucket, Object, Store};
+use crate::read_ahead::{BucketReads, Event, MemoryBudget, ReadAhead};
+use crate::store::{Bucket, Store};
+
+/// After how many entries the records are charged anew.
+const ENTRIES_PER_CHARGE: usize = 256;
 
 /// An archive under way.
 ///
 /// Once [`LiveArchive::next`] has failed, the archive is broken for good: what came before must not be taken for a
 /// whole one.
 pub struct LiveArchive {
-    store: Store,
     bucket: Bucket,
-    rows: Rows,
+    ahead: ReadAhead<BucketReads, Rows, Row>,
     layout: Layout,
     /// CRC-32 of each entry that is finished, by its index in the layout.
     crc32s: Vec<u32>,
@@ -34,8 +35,8 @@ pub struct LiveArchive {
 }
 
 enum Step {
-    NextRow,
-    Data(Box<Passing>),
+    Entries,
+    Passing(Passing),
     Directory(Directory),
     End,
 }
@@ -43,24 +44,30 @@ enum Step {
 /// An entry whose bytes pass through.
 struct Passing {
     index: usize,
-    read: PinnedRead,
-    hasher: Hasher,
-    claim: Option<u32>,
+    key: String,
+    stored: Option<u32>,
 }
 
 impl LiveArchive {
-    /// Lists up to the first match. No object is read yet.
+    /// Lets the download in and lists up to the first match. No object is read yet.
     ///
     /// # Errors
-    /// [`DownloadError::NothingSelected`], [`DownloadError::Archived`], or the listing's own failure.
-    pub async fn open(store: &Store, selection: &Selection) -> Result<LiveArchive, DownloadError> {
+    /// [`DownloadError::Overloaded`], [`DownloadError::NothingSelected`], [`DownloadError::Archived`], or the listing's
+    /// own failure.
+    pub async fn open(
+        store: &Store,
+        budget: &MemoryBudget,
+        selection: &Selection,
+    ) -> Result<LiveArchive, DownloadError> {
+        let share = budget.admit()?;
+        let rows = Rows::open(store, selection).await?;
+        share.record(rows.heap_bytes());
         Ok(LiveArchive {
-            store: store.clone(),
             bucket: selection.bucket().clone(),
-            rows: Rows::open(store, selection).await?,
+            ahead: ReadAhead::new(BucketReads::new(store, selection.bucket()), rows, share),
             layout: Layout::new(),
             crc32s: Vec::new(),
-            step: Step::NextRow,
+            step: Step::Entries,
             ready: VecDeque::new(),
             bytes: 0,
         })
@@ -76,7 +83,8 @@ impl LiveArchive {
         self.bytes
     }
 
-    /// The next frame, never empty, or `None` after the last.
+    /// The next frame, never empty, or `None` after the last. It holds its part of the memory budget until it is
+    /// dropped.
     ///
     /// # Errors
     /// [`DownloadError`]; the archive cannot go on then.
@@ -87,19 +95,24 @@ impl LiveArchive {
                 return Ok(Some(frame));
             }
             match &mut self.step {
-                Step::NextRow => match self.rows.next().await? {
-                    Some((object, name)) => self.begin(object, name).await?,
-                    None => self.step = Step::Directory(Directory::new()),
-                },
-                Step::Data(passing) => match passing.read.next().await? {
-                    Some(chunk) => {
-                        passing.hasher.update(&chunk);
-                        self.ready.extend((!chunk.is_empty()).then_some(chunk));
+                Step::Entries | Step::Passing(_) => match self.ahead.next().await? {
+                    Some(Event::Begin {
+                        tag,
+                        stored,
+                        computed,
+                    }) => self.begin(tag, stored, computed)?,
+                    Some(Event::Data(chunk)) => self.ready.push_back(chunk),
+                    Some(Event::End { crc32 }) => self.end(crc32)?,
+                    None => {
+                        self.record();
+                        self.step = Step::Directory(Directory::new());
                     }
-                    None => self.end()?,
                 },
                 Step::Directory(directory) => match directory.next(&self.layout, &self.crc32s) {
-                    Some(frame) => self.ready.push_back(frame),
+                    Some(frame) => {
+                        let frame = self.ahead.share().cover(frame).await;
+                        self.ready.push_back(frame);
+                    }
                     None => self.step = Step::End,
                 },
                 Step::End => {
@@ -110,90 +123,62 @@ impl LiveArchive {
         }
     }
 
-    async fn begin(&mut self, object: Object, name: EntryName) -> Result<(), DownloadError> {
-        if object.size > INLINE_MAX {
-            self.begin_large(object, name).await
-        } else {
-            self.pass_small(object, name).await
-        }
-    }
-
-    /// A small object is read whole, so that its CRC-32 stands in its local header.
-    async fn pass_small(&mut self, object: Object, name: EntryName) -> Result<(), DownloadError> {
-        let (size, modified) = (object.size, object.modified);
-        let mut chunks = Vec::new();
-        let mut hasher = Hasher::new();
-        if size > 0 {
-            let mut read = PinnedRead::open(&self.store, &self.bucket, object).await?;
-            let claim = read.announced_crc32().await?;
-            while let Some(chunk) = read.next().await? {
-                hasher.update(&chunk);
-                chunks.push(chunk);
-            }
-            self.compare(read.object(), claim, hasher.clone().finalize())?;
-        }
-        let crc32 = hasher.finalize();
-        let index = self.layout.push(Entry {
-            name,
-            size,
-            modified,
-            crc32: None,
-        });
-        self.ready.push_back(self.layout.local_header(index, crc32));
-        self.ready
-            .extend(chunks.into_iter().filter(|chunk| !chunk.is_empty()));
-        self.crc32s.push(crc32);
-        Ok(())
-    }
-
-    /// A large object has its CRC-32 in front where the store's listing announces it, and behind it otherwise.
-    async fn begin_large(&mut self, object: Object, name: EntryName) -> Result<(), DownloadError> {
-        let (size, modified) = (object.size, object.modified);
-        let read = PinnedRead::open(&self.store, &self.bucket, object).await?;
-        let claim = read.announced_crc32().await?;
-        let index = self.layout.push(Entry {
-            name,
-            size,
-            modified,
-            crc32: claim,
-        });
-        self.ready
-            .push_back(self.layout.local_header(index, claim.unwrap_or_default()));
-        self.step = Step::Data(Box::new(Passing {
-            index,
-            read,
-            hasher: Hasher::new(),
-            claim,
-        }));
-        Ok(())
-    }
-
-    /// All bytes of a large object have passed.
-    fn end(&mut self) -> Result<(), DownloadError> {
-        if let Step::Data(passing) = std::mem::replace(&mut self.step, Step::NextRow) {
-            let crc32 = passing.hasher.finalize();
-            self.compare(passing.read.object(), passing.claim, crc32)?;
-            self.ready
-                .extend(self.layout.descriptor(passing.index, crc32));
-            self.crc32s.push(crc32);
-        }
-        Ok(())
-    }
-
-    fn compare(
-        &self,
-        object: &Object,
-        claim: Option<u32>,
-        computed: u32,
+    /// A small object has its computed CRC-32 in front, a large one the stored one, where the listing announced it.
+    fn begin(
+        &mut self,
+        row: Row,
+        stored: Option<u32>,
+        computed: Option<u32>,
     ) -> Result<(), DownloadError> {
-        match claim {
+        if let Some(computed) = computed {
+            self.compare(&row.key, stored, computed)?;
+        }
+        let index = self.layout.push(Entry {
+            name: row.name,
+            size: row.size,
+            modified: row.modified,
+            crc32: stored.filter(|_| row.size > INLINE_MAX),
+        });
+        let crc32 = computed.or(stored).unwrap_or_default();
+        self.ready.push_back(self.layout.local_header(index, crc32));
+        self.step = Step::Passing(Passing {
+            index,
+            key: row.key,
+            stored,
+        });
+        if index.is_multiple_of(ENTRIES_PER_CHARGE) {
+            self.record();
+        }
+        Ok(())
+    }
+
+    /// All bytes of an entry have passed.
+    fn end(&mut self, computed: u32) -> Result<(), DownloadError> {
+        if let Step::Passing(passing) = std::mem::replace(&mut self.step, Step::Entries) {
+            self.compare(&passing.key, passing.stored, computed)?;
+            self.ready
+                .extend(self.layout.descriptor(passing.index, computed));
+            self.crc32s.push(computed);
+        }
+        Ok(())
+    }
+
+    fn compare(&self, key: &str, stored: Option<u32>, computed: u32) -> Result<(), DownloadError> {
+        match stored {
             Some(stored) if stored != computed => Err(DownloadError::WrongCrc32 {
                 bucket: self.bucket.to_string(),
-                key: object.key.clone(),
+                key: key.to_owned(),
                 stored,
                 computed,
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Charges what is kept for each entry.
+    fn record(&self) {
+        let crc32s = self.crc32s.capacity() * size_of::<u32>();
+        let records = self.layout.heap_bytes() + self.ahead.source().heap_bytes() + crc32s;
+        self.ahead.share().record(records);
     }
 }

@@ -3,15 +3,14 @@
 //! | file | owns |
 //! |---|---|
 //! | [`rows`] | the selected objects of a listing, each with its entry name |
-//! | [`read`] | one object's bytes, mended where a read breaks |
 //! | [`live`] | the archive of a prefix as it is now |
 
 pub mod live;
-pub mod read;
 pub mod rows;
 
 pub use live::LiveArchive;
 
+use crate::read_ahead::{Overloaded, ReadAheadError};
 use crate::store::StoreError;
 
 /// Why an archive cannot be begun, or cannot be finished.
@@ -29,6 +28,9 @@ pub enum DownloadError {
         /// The first of them, at most [`MOST_NAMED`].
         keys: Vec<String>,
     },
+    /// The memory budget has no room for one more download.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
     /// The store failed, or an object is not what was listed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -44,6 +46,22 @@ pub enum DownloadError {
         /// The CRC-32 of the bytes that came.
         computed: u32,
     },
+    /// An object gave other bytes when it was read again, although its ETag was the same.
+    #[error("{} changed while it was read, and its ETag did not", key.escape_default())]
+    Unstable {
+        /// The object's key.
+        key: String,
+    },
+}
+
+impl From<ReadAheadError<DownloadError>> for DownloadError {
+    fn from(error: ReadAheadError<DownloadError>) -> DownloadError {
+        match error {
+            ReadAheadError::Source(error) => error,
+            ReadAheadError::Store(error) => DownloadError::Store(error),
+            ReadAheadError::Unstable { key, .. } => DownloadError::Unstable { key },
+        }
+    }
 }
 
 /// How many keys an error names at the most.

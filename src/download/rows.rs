@@ -1,72 +1,145 @@
 //! The rows of a live archive: the selected objects of a listing in key order, each with its entry name.
+//!
+//! The listing runs in a task of its own, one page ahead of the one that rows are taken from, so that no page is waited
+//! for while there is something to read, and none idles behind a slow client.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{DownloadError, MOST_NAMED};
-use crate::archive::{EntryName, Namer};
+use crate::archive::{EntryName, INLINE_MAX, Namer};
 use crate::manifest::Selection;
+use crate::read_ahead::{Before, Item};
 use crate::store::{Object, Store, StoreError};
 
-/// Takes pages from the listing as rows are taken from it: never more than one page is held.
+/// What a listed object costs in memory beside its key and ETag, in bytes: the row, and two allocations.
+const OBJECT_COST: usize = size_of::<Object>() + 32;
+
+/// The rows, as items to be read.
 pub struct Rows {
-    pages: BoxStream<'static, Result<Vec<Object>, StoreError>>,
+    pages: mpsc::Receiver<Result<Vec<Object>, StoreError>>,
     page: VecDeque<Object>,
-    selection: Selection,
+    page_bytes: usize,
     namer: Namer,
+    _listing: AbortOnDropHandle<()>,
+}
+
+/// What an archive needs of a row beside the object's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The object's key.
+    pub key: String,
+    /// Its path in the archive.
+    pub name: EntryName,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Last-Modified, Unix seconds.
+    pub modified: i64,
 }
 
 impl Rows {
     /// Begins the listing, and waits for the first match or the end.
     ///
     /// # Errors
-    /// [`DownloadError::NothingSelected`] where there is no match; else as [`Rows::next`].
+    /// [`DownloadError::NothingSelected`] where there is no match; else as the rows themselves.
     pub async fn open(store: &Store, selection: &Selection) -> Result<Rows, DownloadError> {
+        let (sender, pages) = mpsc::channel(1);
+        let listing = list(store.clone(), selection.clone(), sender);
         let mut rows = Rows {
-            pages: store.list(selection.bucket(), selection.prefix()).boxed(),
+            pages,
             page: VecDeque::new(),
+            page_bytes: 0,
             namer: Namer::new(selection.prefix()),
-            selection: selection.clone(),
+            _listing: AbortOnDropHandle::new(tokio::spawn(listing)),
         };
-        if !rows.fill().await? {
+        if !std::future::poll_fn(|cx| rows.poll_fill(cx)).await? {
             return Err(DownloadError::NothingSelected);
         }
         Ok(rows)
     }
 
-    /// The next row, or `None` after the last.
-    ///
-    /// # Errors
-    /// [`DownloadError::Archived`] as soon as a page shows a selected object that cannot be read;
-    /// [`DownloadError::Store`] where the listing fails.
-    pub async fn next(&mut self) -> Result<Option<(Object, EntryName)>, DownloadError> {
-        self.fill().await?;
-        Ok(self.page.pop_front().map(|object| {
-            let name = self.namer.name(&object.key);
-            (object, name)
-        }))
+    /// The bytes that names and listed objects keep on the heap, for a memory budget to count. A page that is still to
+    /// come counts like the last one.
+    pub fn heap_bytes(&self) -> usize {
+        self.namer.heap_bytes() + 2 * self.page_bytes
     }
 
     /// Makes the current page non-empty; `false` at the end of the listing.
-    async fn fill(&mut self) -> Result<bool, DownloadError> {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, DownloadError>> {
         while self.page.is_empty() {
-            let Some(page) = self.pages.next().await.transpose()? else {
-                return Ok(false);
+            let Some(page) = ready!(self.pages.poll_recv(cx)).transpose()? else {
+                return Poll::Ready(Ok(false));
             };
-            self.page = page
-                .into_iter()
-                .filter(|object| self.selection.takes(object))
-                .collect();
-            let archived = self.page.iter().filter(|object| object.archived);
+            let archived = page.iter().filter(|object| object.archived);
             let keys: Vec<String> = archived
                 .map(|object| object.key.clone())
                 .take(MOST_NAMED)
                 .collect();
             if !keys.is_empty() {
-                return Err(DownloadError::Archived { keys });
+                return Poll::Ready(Err(DownloadError::Archived { keys }));
             }
+            let cost = |object: &Object| object.key.len() + object.etag.len() + OBJECT_COST;
+            self.page_bytes = page.iter().map(cost).sum();
+            self.page = page.into();
         }
-        Ok(true)
+        Poll::Ready(Ok(true))
+    }
+}
+
+/// Lists into the channel. The next page is asked for when the one before it is taken out.
+async fn list(
+    store: Store,
+    selection: Selection,
+    sender: mpsc::Sender<Result<Vec<Object>, StoreError>>,
+) {
+    let pages = store.list(selection.bucket(), selection.prefix());
+    let mut pages = std::pin::pin!(pages);
+    while let Ok(room) = sender.reserve().await {
+        let Some(page) = pages.next().await else {
+            return;
+        };
+        room.send(page.map(|mut page| {
+            page.retain(|object| selection.takes(object));
+            page.shrink_to_fit();
+            page
+        }));
+    }
+}
+
+impl Stream for Rows {
+    type Item = Result<Item<Row>, DownloadError>;
+
+    /// Yields [`DownloadError::Archived`] as soon as a page shows a selected object that cannot be read, and
+    /// [`DownloadError::Store`] where the listing fails.
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Item<Row>, DownloadError>>> {
+        ready!(self.poll_fill(cx))?;
+        let this = &mut *self;
+        let item = this.page.pop_front().map(|object| {
+            let tag = Row {
+                key: object.key.clone(),
+                name: this.namer.name(&object.key),
+                size: object.size,
+                modified: object.modified,
+            };
+            let before = Before {
+                computed: object.size <= INLINE_MAX,
+                stored: object.has_crc32,
+            };
+            Ok(Item {
+                range: 0..object.size,
+                before,
+                tag,
+                object,
+            })
+        });
+        Poll::Ready(item)
     }
 }

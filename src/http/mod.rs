@@ -28,6 +28,7 @@ pub use door::{ApiKeys, InvalidApiKeys};
 pub use problem::Problem;
 pub use serve::run;
 
+use crate::read_ahead::MemoryBudget;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{Bucket, Store};
 
@@ -50,6 +51,8 @@ pub struct ServerConfig {
     pub expires_in: Duration,
     /// Objects that may wait between listing and signing.
     pub queue_max: usize,
+    /// The memory that all downloads together may fill.
+    pub memory: MemoryBudget,
     /// Bounds on what clients can hold.
     pub limits: Limits,
 }

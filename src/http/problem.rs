@@ -294,7 +294,20 @@ impl From<DownloadError> for Problem {
                 detail,
             ),
             DownloadError::Archived { keys } => Problem::archived(detail, &keys),
+            DownloadError::Overloaded(_) => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "Too many downloads",
+                detail,
+            )
+            .with_header(header::RETRY_AFTER, RETRY_AFTER),
             DownloadError::Store(error) => error.into(),
+            DownloadError::Unstable { .. } => Problem::new(
+                StatusCode::CONFLICT,
+                "object-changed",
+                "An object changed",
+                detail,
+            ),
             DownloadError::WrongCrc32 { .. } => Problem::new(
                 StatusCode::BAD_GATEWAY,
                 "wrong-checksum",

@@ -44,7 +44,7 @@ pub async fn live(
     if headers.get_all(header::RANGE).iter().any(skips_the_start) {
         return Err(Problem::not_resumable());
     }
-    let mut archive = LiveArchive::open(&app.config.store, &selection).await?;
+    let mut archive = LiveArchive::open(&app.config.store, &app.config.memory, &selection).await?;
     let body = if method == Method::HEAD {
         // Not an empty body: that one has a length, which the answer to GET has not.
         Body::from_stream(stream::empty::<Result<Bytes, DownloadError>>())

@@ -1,6 +1,7 @@
 //! From options to a [`Store`]: the AWS chain of credentials, the endpoint, and one bounded connection pool.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
@@ -20,6 +21,7 @@ use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider:
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use tokio::sync::Semaphore;
 
 use super::Store;
 use super::embedded::EmbeddedStore;
@@ -233,12 +235,18 @@ impl Store {
             Some(endpoint) => config.to_builder().endpoint_url(endpoint).build(),
             None => config.clone(),
         };
+        let reader = config.to_builder().retry_config(RetryConfig::disabled());
         Store {
             client: aws_sdk_s3::Client::from_conf(config),
+            reader: aws_sdk_s3::Client::from_conf(reader.build()),
             presigner: aws_sdk_s3::Client::from_conf(presigner),
             credentials,
             payer: options.requester_pays.then_some(RequestPayer::Requester),
             read_timeout: options.read_timeout,
+            // An eighth of the connections is left for listings and uploads.
+            reads: Arc::new(Semaphore::new(
+                options.max_connections - options.max_connections / 8,
+            )),
         }
     }
 }

@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::types::RequestPayer;
+use tokio::sync::Semaphore;
 
 pub use connect::{ConnectError, Identity, StoreOptions};
 pub use error::{StoreError, StoreErrorKind};
@@ -115,12 +116,17 @@ pub struct Object {
 #[derive(Clone, Debug)]
 pub struct Store {
     client: aws_sdk_s3::Client,
+    /// Reads objects, and leaves it to its callers to try again: they have to for bodies anyway, and know where to go on.
+    reader: aws_sdk_s3::Client,
     /// Signs URLs for the name under which recipients reach the store.
     presigner: aws_sdk_s3::Client,
     credentials: Option<SharedCredentialsProvider>,
     /// Sent with every request on objects of others.
     payer: Option<RequestPayer>,
     read_timeout: Duration,
+    /// Reads of objects that may be under way at once. Where they waited for a connection instead, the time to connect
+    /// could run out.
+    reads: Arc<Semaphore>,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::innermost;
 use super::{Bucket, Object, Store, StoreError, StoreErrorKind};
@@ -27,10 +28,16 @@ pub struct ObjectBody {
     received: u64,
     expected: u64,
     read_timeout: Duration,
+    /// Given back when the connection is free again.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Store {
     /// Opens a read of an object, or of a range of its bytes, as long as it still has the ETag of the listing.
+    ///
+    /// It waits until one of the connections for reads is free, which the body then keeps to its end.
+    ///
+    /// A request that fails is not repeated here.
     ///
     /// With `checksum` the store is asked for the object's CRC-32, which it gives for whole objects only.
     /// Source: [GetObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
@@ -46,8 +53,10 @@ impl Store {
     ) -> Result<ObjectBody, StoreError> {
         let whole = range == (0..object.size);
         let expected = range.end - range.start;
+        // Nobody closes the semaphore.
+        let permit = self.reads.clone().acquire_owned().await.ok();
         let answer = self
-            .client
+            .reader
             .get_object()
             .bucket(bucket.as_str())
             .key(&object.key)
@@ -66,15 +75,15 @@ impl Store {
         let length = answer
             .content_length()
             .and_then(|length| u64::try_from(length).ok());
-        if length.is_some_and(|length| length != expected) {
-            return Err(fails(if whole {
-                StoreErrorKind::Changed
-            } else {
-                StoreErrorKind::Unexpected {
-                    status: 200,
-                    code: None,
-                    message: "with another range than the one asked for".to_owned(),
-                }
+        if let Some(length) = length.filter(|&length| length != expected) {
+            // Under the same ETag the object has not changed: this one answer is wrong.
+            return Err(fails(match answer.e_tag() {
+                Some(_) => StoreErrorKind::Body {
+                    received: 0,
+                    expected,
+                    reason: format!("the store announced {length} bytes"),
+                },
+                None => StoreErrorKind::Changed,
             }));
         }
         Ok(ObjectBody {
@@ -85,6 +94,7 @@ impl Store {
             received: 0,
             expected,
             read_timeout: self.read_timeout,
+            _permit: permit,
         })
     }
 

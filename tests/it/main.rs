@@ -10,6 +10,7 @@ mod clients;
 mod connections;
 mod door;
 mod errors;
+mod faults;
 mod live;
 mod logs;
 mod manifest;

@@ -16,6 +16,7 @@ use super::{CliError, output};
 use crate::config::{Place, ServeConfig, StoreConfig};
 use crate::http::{ApiKeys, Limits};
 use crate::manifest::publish::{DEFAULT_EXPIRY, DEFAULT_QUEUE};
+use crate::read_ahead::DEFAULT_BUDGET;
 use crate::store::embedded;
 use crate::store::{Bucket, StoreOptions};
 
@@ -116,6 +117,7 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
         expires_in: DEFAULT_EXPIRY,
         queue_max: DEFAULT_QUEUE,
         api_keys: ApiKeys::default(),
+        memory_budget: DEFAULT_BUDGET,
         limits: Limits::default(),
         store: StoreConfig {
             place: Place::Local {

@@ -97,6 +97,17 @@ fn defaults_and_bounds() {
     assert_eq!(config.listen, ["127.0.0.1:8080".parse().unwrap()]);
     assert_eq!(config.expires_in, Duration::from_secs(900));
     assert_eq!(config.queue_max, 5000);
+    assert_eq!(config.memory_budget, 256 << 20);
+    assert_eq!(
+        check(&["--memory-budget", "8MiB"], &[])
+            .unwrap()
+            .memory_budget,
+        8 << 20
+    );
+    assert!(matches!(
+        check(&["--memory-budget", "4194303"], &[]),
+        Err(ConfigError::MemoryBudget(_))
+    ));
     assert_eq!(config.limits.max_connections, 1024);
     assert_eq!(config.limits.header_timeout, Duration::from_secs(10));
     assert_eq!(config.limits.drain, Duration::from_secs(30));

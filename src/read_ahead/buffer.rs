@@ -1,0 +1,231 @@
+//! Where one piece's bytes lie between the task that reads them and the download that passes them on.
+//!
+//! The reading side never waits here: room for all of the piece was reserved before its read began.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use bytes::Bytes;
+use crc32fast::Hasher;
+use futures::task::AtomicWaker;
+use tokio::time::Instant;
+
+use super::budget::{GivesWay, IdleMark, Reservation, Share};
+use crate::store::StoreError;
+
+/// One piece's bytes.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    state: Mutex<State>,
+    /// The download that takes the bytes.
+    taker: Arc<AtomicWaker>,
+}
+
+#[derive(Debug)]
+struct State {
+    chunks: VecDeque<Bytes>,
+    /// Covers all bytes of the piece that were not taken yet, whether they have come or not.
+    reservation: Option<Reservation>,
+    progress: Progress,
+    /// The stored CRC-32, once it is known whether there is one.
+    stored: Option<Option<u32>>,
+    /// The CRC-32 of bytes that were hashed and not kept.
+    hashed: Option<u32>,
+    /// It is this piece's turn, so that its taker wants to know of every chunk.
+    is_head: bool,
+    touched: Instant,
+    idle: Option<IdleMark>,
+}
+
+#[derive(Debug)]
+enum Progress {
+    Reading,
+    Done,
+    Failed(Option<StoreError>),
+    /// Its bytes were dropped for the sake of others.
+    GaveWay,
+}
+
+/// What the taker finds.
+#[derive(Debug)]
+pub(super) enum Found {
+    Chunk(Bytes),
+    Nothing,
+    End,
+    Failed(StoreError),
+    GaveWay,
+}
+
+/// What is known of a piece as a whole.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// The CRC-32 of all of its bytes where it was asked for, and the stored one.
+    All {
+        computed: Option<u32>,
+        stored: Option<u32>,
+    },
+    NotYet,
+    Failed(StoreError),
+    GaveWay,
+}
+
+impl Buffer {
+    /// An empty buffer for a piece that `reservation` covers.
+    pub(super) fn new(reservation: Option<Reservation>, taker: Arc<AtomicWaker>) -> Arc<Buffer> {
+        Arc::new(Buffer {
+            state: Mutex::new(State {
+                chunks: VecDeque::new(),
+                reservation,
+                progress: Progress::Reading,
+                stored: None,
+                hashed: None,
+                is_head: false,
+                touched: Instant::now(),
+                idle: None,
+            }),
+            taker,
+        })
+    }
+
+    /// The next chunk has come.
+    pub(super) fn push(&self, chunk: Bytes) {
+        let wake = {
+            let mut state = self.state();
+            state.chunks.push_back(chunk);
+            state.is_head
+        };
+        if wake {
+            self.taker.wake();
+        }
+    }
+
+    /// The store's CRC-32 is known, or it is known that there is none.
+    pub(super) fn store(&self, stored: Option<u32>) {
+        self.state().stored = Some(stored);
+        self.taker.wake();
+    }
+
+    /// All has come. From now on the bytes lie ready, and give way to others when they do so for long.
+    pub(super) fn finish(self: &Arc<Self>, share: &Share) {
+        let weak: Weak<Buffer> = Arc::downgrade(self);
+        let mark = share.idle(weak);
+        let mark = {
+            let mut state = self.state();
+            state.progress = Progress::Done;
+            state.touched = Instant::now();
+            // What was taken already has nothing to give.
+            if state.chunks.is_empty() {
+                Some(mark)
+            } else {
+                state.idle.replace(mark)
+            }
+        };
+        drop(mark);
+        self.taker.wake();
+    }
+
+    /// All has come, was hashed, and was not kept.
+    pub(super) fn finish_hashed(&self, crc32: u32) {
+        {
+            let mut state = self.state();
+            state.hashed = Some(crc32);
+            state.progress = Progress::Done;
+        }
+        self.taker.wake();
+    }
+
+    /// Nothing more will come.
+    pub(super) fn fail(&self, error: StoreError) {
+        self.state().progress = Progress::Failed(Some(error));
+        self.taker.wake();
+    }
+
+    /// It is this piece's turn.
+    pub(super) fn is_next(&self) {
+        self.state().is_head = true;
+    }
+
+    /// Takes the next chunk; it carries its part of the reservation.
+    pub(super) fn take(&self) -> Found {
+        let mut idle = None;
+        let (chunk, reservation) = {
+            let mut state = self.state();
+            if let Some(chunk) = state.chunks.pop_front() {
+                state.touched = Instant::now();
+                if state.chunks.is_empty() {
+                    idle = state.idle.take();
+                }
+                let reservation = state.reservation.as_mut();
+                (chunk.clone(), reservation.map(|all| all.split(chunk.len())))
+            } else {
+                return match &mut state.progress {
+                    Progress::Reading => Found::Nothing,
+                    Progress::Done => Found::End,
+                    Progress::Failed(error) => error.take().map_or(Found::GaveWay, Found::Failed),
+                    Progress::GaveWay => Found::GaveWay,
+                };
+            }
+        };
+        drop(idle);
+        Found::Chunk(match reservation {
+            Some(reservation) => reservation.cover(chunk),
+            None => chunk,
+        })
+    }
+
+    /// What is known of the piece as a whole, once its first bytes have come: with `computed`, not before all of it has;
+    /// with `stored`, not before the store has said.
+    pub(super) fn known(&self, computed: bool, stored: bool) -> Known {
+        let mut state = self.state();
+        let nothing = state.chunks.is_empty();
+        match &mut state.progress {
+            Progress::Failed(error) => {
+                return error.take().map_or(Known::GaveWay, Known::Failed);
+            }
+            Progress::GaveWay => return Known::GaveWay,
+            // Not before the first bytes: until then the object may turn out not to be there.
+            Progress::Reading if computed || nothing => return Known::NotYet,
+            Progress::Reading | Progress::Done => {}
+        }
+        let stored = match (stored, state.stored) {
+            (false, _) => None,
+            (true, Some(stored)) => stored,
+            (true, None) => return Known::NotYet,
+        };
+        let computed = computed.then(|| {
+            state.hashed.unwrap_or_else(|| {
+                let mut hasher = Hasher::new();
+                state.chunks.iter().for_each(|chunk| hasher.update(chunk));
+                hasher.finalize()
+            })
+        });
+        state.touched = Instant::now();
+        Known::All { computed, stored }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl GivesWay for Buffer {
+    fn give_way(&self, since: Instant) -> Option<Instant> {
+        let dropped = {
+            let mut state = self.state();
+            if state.touched > since {
+                return Some(state.touched);
+            }
+            if !matches!(state.progress, Progress::Done) {
+                return None;
+            }
+            state.progress = Progress::GaveWay;
+            (
+                std::mem::take(&mut state.chunks),
+                state.reservation.take(),
+                state.idle.take(),
+            )
+        };
+        drop(dropped);
+        None
+    }
+}

@@ -1,0 +1,106 @@
+//! The task that reads one piece into its buffer. It waits for the store only, never for the client.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crc32fast::Hasher;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::budget::Share;
+use super::buffer::Buffer;
+use super::piece::Span;
+use super::reads::Reads;
+use super::repair::MendedRead;
+use crate::store::StoreError;
+
+/// What to do with a piece.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    pub(super) span: Arc<Span>,
+    pub(super) range: Range<u64>,
+    /// Find out about the stored CRC-32 too.
+    pub(super) stored: bool,
+    /// Hash the bytes and do not keep them.
+    pub(super) hash_only: bool,
+}
+
+/// Counts a read as under way.
+#[derive(Debug)]
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn new(count: &Arc<AtomicUsize>) -> UnderWay {
+        count.fetch_add(1, Ordering::Relaxed);
+        UnderWay(count.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Begins to read; the read ends with the handle. `count` is one higher while it is under way.
+pub(super) fn start<R: Reads>(
+    reads: &R,
+    order: Order,
+    buffer: Arc<Buffer>,
+    share: Share,
+    count: &Arc<AtomicUsize>,
+) -> AbortOnDropHandle<()> {
+    let (reads, under_way) = (reads.clone(), UnderWay::new(count));
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let read = read(&reads, &order, &buffer).await;
+        drop(under_way);
+        match read {
+            Ok(Some(crc32)) => buffer.finish_hashed(crc32),
+            Ok(None) => buffer.finish(&share),
+            Err(error) => buffer.fail(error),
+        }
+    }))
+}
+
+/// The CRC-32 is that of bytes that were not kept.
+async fn read<R: Reads>(
+    reads: &R,
+    order: &Order,
+    buffer: &Buffer,
+) -> Result<Option<u32>, StoreError> {
+    let object = &order.span.object;
+    if order.stored && order.range != (0..object.size) {
+        // Ranged answers have no checksum, so it is asked for beside them.
+        let stored = async {
+            buffer.store(reads.stored_crc32(object).await?);
+            Ok(())
+        };
+        return tokio::try_join!(body(reads, order, buffer), stored).map(|(hashed, ())| hashed);
+    }
+    body(reads, order, buffer).await
+}
+
+async fn body<R: Reads>(
+    reads: &R,
+    order: &Order,
+    buffer: &Buffer,
+) -> Result<Option<u32>, StoreError> {
+    let object = &order.span.object;
+    let whole = order.range == (0..object.size);
+    let asked = order.stored && whole;
+    let mut read = MendedRead::open(reads, object, order.range.clone(), asked).await?;
+    if asked {
+        buffer.store(match read.crc32() {
+            None => reads.stored_crc32(object).await?,
+            stored => stored,
+        });
+    }
+    let mut hasher = order.hash_only.then(Hasher::new);
+    while let Some(chunk) = read.next().await? {
+        match &mut hasher {
+            Some(hasher) => hasher.update(&chunk),
+            None => buffer.push(chunk),
+        }
+    }
+    Ok(hasher.map(Hasher::finalize))
+}

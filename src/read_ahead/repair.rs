@@ -1,0 +1,122 @@
+//! A range of one object's bytes in order, mended where a read breaks.
+//!
+//! The SDK never asks again when a body breaks, and is told not to when the request of a read fails: [`MendedRead`] does
+//! both. It goes on from the next byte, and If-Match keeps it on the object that was listed.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tracing::warn;
+
+use super::reads::{ReadBody, Reads};
+use crate::store::{Object, StoreError};
+
+/// Breaks in a row, with less than [`PROGRESS`] between them, that end a read. The pauses before the last try add up to
+/// some ten seconds: a store that throttles for longer is overloaded by others.
+pub const TRIES: u32 = 8;
+
+/// Bytes after which a read counts as well again.
+const PROGRESS: u64 = 1 << 20;
+
+/// Pause after the first break; it doubles with each further one. Half of it, at the least, is waited.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// A read of a range of one object, pinned to the ETag of the listing.
+pub struct MendedRead<'a, R: Reads> {
+    reads: &'a R,
+    object: &'a Object,
+    /// None between a break and the next try: a broken body must not keep the connection that the next one needs.
+    body: Option<R::Body>,
+    rest: Range<u64>,
+    crc32: Option<u32>,
+    breaks: u32,
+    since_break: u64,
+}
+
+impl<'a, R: Reads> MendedRead<'a, R> {
+    /// Opens the read. With `checksum` the store's CRC-32 is asked for.
+    ///
+    /// # Errors
+    /// As [`MendedRead::next`].
+    pub async fn open(
+        reads: &'a R,
+        object: &'a Object,
+        range: Range<u64>,
+        checksum: bool,
+    ) -> Result<MendedRead<'a, R>, StoreError> {
+        let mut read = MendedRead {
+            reads,
+            object,
+            body: None,
+            rest: range.clone(),
+            crc32: None,
+            breaks: 0,
+            since_break: 0,
+        };
+        match reads.get(object, range, checksum).await {
+            Ok(body) => {
+                read.crc32 = body.crc32();
+                read.body = Some(body);
+            }
+            Err(error) => read.pause(error).await?,
+        }
+        Ok(read)
+    }
+
+    /// The store's CRC-32 of the whole object, where the answer had it.
+    pub fn crc32(&self) -> Option<u32> {
+        self.crc32
+    }
+
+    /// The next chunk, or `None` when all of the range has come.
+    ///
+    /// # Errors
+    /// [`NoSuchKey`](crate::store::StoreErrorKind::NoSuchKey) and [`Changed`](crate::store::StoreErrorKind::Changed) at once; what can be mended, after [`TRIES`] in a
+    /// row.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        while !self.rest.is_empty() {
+            let came = match &mut self.body {
+                Some(body) => body.next().await,
+                None => match self.reads.get(self.object, self.rest.clone(), false).await {
+                    Ok(body) => {
+                        self.body = Some(body);
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+            match came {
+                Ok(Some(chunk)) => {
+                    self.rest.start += chunk.len() as u64;
+                    self.since_break += chunk.len() as u64;
+                    return Ok(Some(chunk));
+                }
+                // Bodies never end early without an error; if one did, nothing must be taken for whole.
+                Ok(None) => self.body = None,
+                Err(error) => {
+                    self.body = None;
+                    self.pause(error).await?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits before the next try, or gives up with the error.
+    async fn pause(&mut self, error: StoreError) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.since_break) >= PROGRESS {
+            self.breaks = 0;
+        }
+        self.breaks += 1;
+        if !error.kind.can_pass() || self.breaks == TRIES {
+            return Err(error);
+        }
+        let (position, tries) = (self.rest.start, self.breaks);
+        warn!(%error, position, tries, "a read broke; it goes on from its next byte");
+        let longest = FIRST_PAUSE * 2u32.pow(self.breaks - 1);
+        // Many reads break together when a store has trouble, and should not come back together.
+        tokio::time::sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! How far a download reads ahead: a pure policy, fed with what happens at its two ends.
+//!
+//! The window is a number of bytes: those being read, those lying ready, and those on their way into the socket. It is
+//! judged once per window of bytes that the client took. Had the socket to wait for the store in that time, the window
+//! was too small, and doubles; did the client always find everything ready that the window allows, then the client is
+//! the slow one, and the window shrinks by a quarter. In between it stays.
+
+use super::ledger::{FIRST, MOST};
+
+/// The window of a new download, in bytes.
+pub const START: usize = 1024 * 1024;
+
+/// The largest piece, in bytes.
+///
+/// A quarter of the largest window. Four such reads at a time already take what one connection each gives, and larger
+/// ones only make a broken one dearer.
+pub const LARGEST_PIECE: u64 = (MOST / 4) as u64;
+
+/// The smallest piece that a larger object is cut into, in bytes: a quarter of the first reservation.
+pub const SMALLEST_PIECE: u64 = (FIRST / 4) as u64;
+
+/// How far to read ahead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    target: usize,
+    most: usize,
+    /// Bytes that the client took since the last judgement.
+    taken: usize,
+    /// The socket had to wait for the store since then.
+    waited: bool,
+    /// Whenever the client took something since then, nothing more was to be read.
+    idle: bool,
+}
+
+impl Window {
+    /// The window of a download whose share may grow to `most` bytes.
+    pub fn new(most: usize) -> Window {
+        let most = most.max(FIRST);
+        Window {
+            target: START.min(most),
+            most,
+            taken: 0,
+            waited: false,
+            idle: true,
+        }
+    }
+
+    /// The window in bytes.
+    pub fn target(&self) -> usize {
+        self.target
+    }
+
+    /// How long the next piece of a larger object is to be, in bytes: a quarter of the window, or of the `reach` bytes
+    /// that could be had for it.
+    pub fn piece(&self, reach: usize) -> u64 {
+        (self.target.min(reach) as u64 / 4).clamp(SMALLEST_PIECE, LARGEST_PIECE)
+    }
+
+    /// The socket waits for the store.
+    pub fn waits(&mut self) {
+        self.waited = true;
+    }
+
+    /// The client took `bytes`; `idle` says that no read was under way then.
+    pub fn taken(&mut self, bytes: usize, idle: bool) {
+        self.taken = self.taken.saturating_add(bytes);
+        self.idle &= idle;
+        if self.taken < self.target {
+            return;
+        }
+        if self.waited {
+            self.target = self.target.saturating_mul(2).min(self.most);
+        } else if self.idle {
+            self.target = (self.target - self.target / 4).max(FIRST);
+        }
+        self.taken = 0;
+        self.waited = false;
+        self.idle = true;
+    }
+
+    /// The budget had no room for more than `used` bytes: the window is that large, until it grows again.
+    pub fn refused(&mut self, used: usize) {
+        self.target = used.clamp(FIRST, self.target);
+        self.taken = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes one window in `steps`, waiting before the first of them where `waits` says so.
+    fn pass(window: &mut Window, steps: usize, waits: bool, idle: bool) {
+        let step = window.target().div_ceil(steps);
+        if waits {
+            window.waits();
+        }
+        for _ in 0..steps {
+            window.taken(step, idle);
+        }
+    }
+
+    #[test]
+    fn it_doubles_while_the_socket_waits() {
+        let mut window = Window::new(MOST);
+        let mut seen = vec![window.target()];
+        for _ in 0..7 {
+            pass(&mut window, 10, true, false);
+            seen.push(window.target());
+        }
+        let mib = seen.iter().map(|target| target >> 20);
+        assert_eq!(mib.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 32, 32]);
+    }
+
+    #[test]
+    fn it_shrinks_while_the_client_is_the_slow_one() {
+        let mut window = Window::new(MOST);
+        for _ in 0..20 {
+            let before = window.target();
+            pass(&mut window, 4, false, true);
+            assert!(window.target() < before || before == FIRST);
+        }
+        assert_eq!(window.target(), FIRST);
+        assert_eq!(window.piece(MOST), SMALLEST_PIECE);
+    }
+
+    #[test]
+    fn it_stays_where_it_is_just_enough() {
+        let mut window = Window::new(MOST);
+        for _ in 0..5 {
+            pass(&mut window, 3, false, false);
+        }
+        assert_eq!(window, Window::new(MOST));
+        // One read under way is enough to show that there is something to wait for.
+        window.taken(START / 2, true);
+        window.taken(START / 4, false);
+        window.taken(START / 4, true);
+        assert_eq!(window, Window::new(MOST));
+    }
+
+    #[test]
+    fn one_wait_is_one_doubling() {
+        let mut window = Window::new(MOST);
+        for _ in 0..1000 {
+            window.waits();
+        }
+        assert_eq!(window.target(), START, "nothing was taken yet");
+        window.taken(START, false);
+        window.taken(2 * START, false);
+        assert_eq!(window.target(), 2 * START);
+    }
+
+    #[test]
+    fn what_is_refused_is_asked_for_again_a_window_later() {
+        let mut window = Window::new(MOST);
+        window.refused(700_000);
+        assert_eq!(window.target(), 700_000);
+        pass(&mut window, 1, true, false);
+        assert_eq!(window.target(), 1_400_000);
+        window.refused(0);
+        assert_eq!(window.target(), FIRST);
+    }
+
+    #[test]
+    fn pieces_are_a_quarter_of_the_window() {
+        for most in [0, FIRST, 3 * FIRST, MOST / 2, MOST, 2 * MOST] {
+            let mut window = Window::new(most);
+            for round in 0..200 {
+                assert!(window.target() <= most.max(FIRST));
+                for reach in [FIRST, most.max(FIRST)] {
+                    let piece = window.piece(reach);
+                    assert!(piece * 4 <= window.target().min(reach) as u64);
+                    assert!((SMALLEST_PIECE..=LARGEST_PIECE).contains(&piece));
+                }
+                pass(&mut window, 1 + round % 5, round % 3 == 0, round % 7 < 4);
+            }
+        }
+    }
+}
