@@ -100,16 +100,21 @@ async fn a_store_that_asks_to_slow_down_is_asked_again() {
 
 #[tokio::test]
 async fn a_bucket_elsewhere_names_its_region() {
-    let scripted = Scripted::start([]).await;
-    let kind = scripted.refused(Failure::PERMANENT_REDIRECT).await;
-    match &kind {
-        StoreErrorKind::WrongRegion { region } => {
-            assert_eq!(region.as_deref(), Some("eu-central-1"));
+    for failure in [
+        Failure::PERMANENT_REDIRECT,
+        Failure::SIGNED_FOR_ANOTHER_REGION,
+    ] {
+        let scripted = Scripted::start([]).await;
+        let kind = scripted.refused(failure).await;
+        match &kind {
+            StoreErrorKind::WrongRegion { region } => {
+                assert_eq!(region.as_deref(), Some("eu-west-1"));
+            }
+            _ => panic!("{kind}"),
         }
-        _ => panic!("{kind}"),
+        let asked = scripted.aws.requests().count(Operation::List);
+        assert_eq!(asked, 1, "asking again is no use");
     }
-    let asked = scripted.aws.requests().count(Operation::List);
-    assert_eq!(asked, 1, "asking again is no use");
 }
 
 #[tokio::test]

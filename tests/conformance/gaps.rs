@@ -46,7 +46,7 @@ use Answer::*;
 use Kind::*;
 
 /// Every known gap.
-pub const GAPS: &[Gap] = &[
+pub static GAPS: &[Gap] = &[
     // It takes start-after for the place to begin at, and stops at once because that is not below the prefix.
     Gap(
         Garage,

@@ -73,8 +73,8 @@ pub async fn run(target: Target) {
             (Ok(()), Some(_)) => {
                 failures.push(format!("{name}: listed as a gap, but the store has it"));
             }
-            (Err(reason), Some(gap)) => {
-                known.push(format!("{name}: {}", gist(&reason)));
+            (Err(_), Some(gap)) => {
+                known.push(gist(&format!("{name}: {:?}", gap.2)));
                 let below = target.below(&format!("{name}-answered"));
                 if let Err(reason) = attempt(gap.2.check(below)).await {
                     failures.push(format!("{name}, what sheaf does about it: {reason}"));
@@ -84,7 +84,7 @@ pub async fn run(target: Target) {
     }
     let held = BEHAVIOURS.len() - known.len();
     println!(
-        "{:?}: {held} of {} behaviours; known gaps:",
+        "{:?}: {held} of {} behaviours; the gaps, and what sheaf does about them:",
         target.kind,
         BEHAVIOURS.len()
     );
@@ -141,8 +141,21 @@ fn message(error: JoinError) -> String {
     text.chars().take(400).collect()
 }
 
-/// The beginning of a text.
-fn gist(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
+/// The beginning of a line.
+fn gist(line: &str) -> String {
     line.chars().take(120).collect()
+}
+
+#[test]
+fn gaps_are_of_behaviours_that_there_are() {
+    for gap in gaps::GAPS {
+        let named = BEHAVIOURS
+            .iter()
+            .filter(|behaviour| behaviour.name == gap.1);
+        assert_eq!(named.count(), 1, "{gap:?}");
+        assert!(
+            std::ptr::eq(gaps::of(gap.0, gap.1).unwrap(), gap),
+            "{gap:?}"
+        );
+    }
 }
