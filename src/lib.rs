@@ -16,6 +16,7 @@
 //! | [`read_ahead`] | many reads at once, in order, under one memory budget |
 //! | [`size`] | amounts of memory as people write them |
 //! | [`store`] | the only user of the S3 SDK, and the embedded store |
+//! | [`verify`] | reading archives back, and what is wrong with them |
 
 pub mod archive;
 pub mod cli;
@@ -29,3 +30,4 @@ pub mod period;
 pub mod read_ahead;
 pub mod size;
 pub mod store;
+pub mod verify;

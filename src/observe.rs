@@ -5,11 +5,24 @@
 use std::io::IsTerminal;
 use std::str::FromStr;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{ParseError, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
-/// What is logged where nobody says otherwise. The SDK and s3s log whole requests at debug level, and some at info.
-pub const DEFAULT_FILTER: &str = "warn,sheaf=info";
+/// What a server logs where nobody says otherwise. The AWS configuration warns of every source of credentials and of a
+/// region that is not there.
+pub const DEFAULT_FILTER: &str = "warn,sheaf=info,aws_config=error";
+
+/// Always added: s3s logs every refused call as an error, a missing key too, and whole requests at debug level,
+/// signatures among them.
+const NEVER: &str = "s3s=off";
+
+/// What the SDK tells at the level `trace` are whole requests, presigned URLs among them.
+fn tells_no_secret(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() != Level::TRACE || !metadata.target().starts_with("aws_")
+}
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +59,7 @@ impl FromStr for LogFormat {
 /// # Errors
 /// Where `filter` is no list of directives like `warn,sheaf=debug`.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = EnvFilter::builder().parse(format!("{filter},{NEVER}"))?;
     let terminal = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -56,15 +69,14 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
         LogFormat::Text => false,
         LogFormat::Auto => !terminal,
     };
+    let secretive = filter_fn(tells_no_secret);
     // A logger that is set already is as good as this one.
     let _ = if json {
-        lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .try_init()
+        let lines = lines.json().flatten_event(true).with_current_span(false);
+        lines.finish().with(secretive).try_init()
     } else {
-        lines.with_ansi(terminal).try_init()
+        let lines = lines.with_ansi(terminal);
+        lines.finish().with(secretive).try_init()
     };
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::download::DownloadError;
 use crate::manifest::{InvalidSelection, ManifestError};
 use crate::store::embedded::EmbeddedError;
 use crate::store::{ConnectError, WriteError};
+use crate::verify::{Fault, RemoteError, SourceError};
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,17 @@ pub enum CliError {
     /// No archive, or not all of it.
     #[error(transparent)]
     Download(#[from] DownloadError),
+    /// An archive cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// An archive was read, and is not sound.
+    #[error("{} is not sound: {}{}", .source_name, .fault.entry.as_ref().map(|entry| format!("{entry:?}: ")).unwrap_or_default(), .fault.kind)]
+    Unsound {
+        /// What it was named.
+        source_name: String,
+        /// What is wrong with it.
+        fault: Box<Fault>,
+    },
     /// A file could not be uploaded.
     #[error("{path} was not uploaded: {source}")]
     Upload {
@@ -104,7 +116,8 @@ impl CliError {
             | CliError::Selection(_)
             | CliError::OtherBucket { .. }
             | CliError::Terminal
-            | CliError::IsFolder { .. } => 2,
+            | CliError::IsFolder { .. }
+            | CliError::Source(SourceError::Remote(RemoteError::BadUrl { .. })) => 2,
             _ => 1,
         }
     }

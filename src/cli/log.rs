@@ -7,7 +7,7 @@ use crate::config::Environment;
 use crate::observe::{self, DEFAULT_FILTER, LogFormat};
 
 /// Commands that come and go tell only what went wrong.
-const QUIET_FILTER: &str = "warn";
+const QUIET_FILTER: &str = "warn,aws_config=error";
 
 /// Options of logging.
 #[derive(Args, Clone, Debug)]

@@ -61,7 +61,7 @@ pub struct ManifestArgs {
 /// Makes the manifest and prints where it is.
 ///
 /// # Errors
-/// As [`publish`] says; nothing is left in the bucket then.
+/// As [`publish()`] says; nothing is left in the bucket then.
 pub async fn run(args: ManifestArgs) -> Result<(), CliError> {
     let expires_in = serve::expiry(args.expires_in)?;
     let selection = Selection::new(args.url.bucket.clone(), &args.url.prefix, &args.include)?;

@@ -10,6 +10,7 @@
 //! | [`seed`] | `sheaf seed`: a folder into a bucket |
 //! | [`manifest`] | `sheaf manifest` |
 //! | [`mod@zip`] | `sheaf zip`: an archive into a file or a pipe |
+//! | [`verify`] | `sheaf verify`: is an archive sound? |
 //! | [`completions`] | `sheaf completions` |
 //! | [`open`] | the store of one command |
 //! | [`server_record`] | finding the server of a folder |
@@ -31,6 +32,7 @@ pub mod seed;
 pub mod serve;
 pub mod server_record;
 pub mod signals;
+pub mod verify;
 pub mod zip;
 
 use clap::builder::Resettable;
@@ -72,6 +74,8 @@ enum Command {
     Manifest(manifest::ManifestArgs),
     /// Write everything below a prefix into one ZIP archive
     Zip(zip::ZipArgs),
+    /// Read an archive back and check every byte of it
+    Verify(verify::VerifyArgs),
     /// Print a script that completes sheaf's commands and options in a shell
     Completions(completions::CompletionsArgs),
 }
@@ -96,6 +100,7 @@ impl Cli {
             Command::Seed(args) => until_interrupted(seed::run(args)).await,
             Command::Manifest(args) => until_interrupted(manifest::run(args)).await,
             Command::Zip(args) => until_interrupted(zip::run(args)).await,
+            Command::Verify(args) => until_interrupted(verify::run(args)).await,
             Command::Completions(args) => completions::run(&args),
         }
     }
@@ -167,6 +172,9 @@ mod tests {
             &["sheaf", "manifest", "abc/x"],
             &["sheaf", "manifest", "s3://abc/x", "--expires-in", "soon"],
             &["sheaf", "zip", "s3://abc/x"],
+            &["sheaf", "verify"],
+            &["sheaf", "verify", "ftp://host/a.zip"],
+            &["sheaf", "verify", "s3://abc"],
             &["sheaf", "serve", "--path-style", "--virtual-hosted"],
             &["sheaf", "serve", "--queue-max", "0"],
         ] {

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use clap::Args;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
+use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 use self::walk::{Found, walk};
+use super::demo::samples;
 use super::open::open;
 use super::output::{self, Progress};
 use super::{CliError, S3Url};
@@ -32,20 +34,28 @@ const PIECE: usize = 1 << 20;
 
 /// Options of `sheaf seed`.
 #[derive(Args, Clone, Debug)]
-#[command(after_long_help = "\
+#[command(
+    allow_missing_positional = true,
+    after_long_help = "\
 Examples:
   sheaf seed ./reports s3://my-bucket/reports
+  sheaf seed --samples s3://my-bucket/reports
   sheaf seed ./reports s3://local/reports --local ./files
 
-The file ./reports/2024/a.pdf becomes the object reports/2024/a.pdf. Links to files are followed, links to folders are not.")]
+The file ./reports/2024/a.pdf becomes the object reports/2024/a.pdf. Links to files are followed, links to folders are not."
+)]
 pub struct SeedArgs {
     /// The folder whose files are uploaded, those of its sub-folders too
-    #[arg(value_name = "DIR")]
-    dir: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "samples")]
+    dir: Option<PathBuf>,
 
     /// Where to; a slash is put between the prefix and the file's path if there is none
     #[arg(value_name = "s3://BUCKET/PREFIX")]
     url: S3Url,
+
+    /// Upload the sample files of `sheaf demo` instead of a folder
+    #[arg(long, conflicts_with = "dir")]
+    samples: bool,
 
     #[command(flatten)]
     store: StoreArgs,
@@ -67,8 +77,16 @@ struct Summary<'a> {
 pub async fn run(args: SeedArgs) -> Result<(), CliError> {
     let opened = open(&args.store, &args.url).await?;
     let prefix = folder_prefix(&args.url.prefix);
+    // Removed once everything is uploaded.
+    let (dir, _samples) = match args.dir {
+        Some(dir) => (dir, None),
+        None => {
+            let samples = in_thread(write_samples).await?;
+            (samples.path().to_owned(), Some(samples))
+        }
+    };
     let found = in_thread({
-        let (dir, prefix) = (args.dir.clone(), prefix.clone());
+        let prefix = prefix.clone();
         move || walk(&dir, &prefix)
     });
     let Found { files, skipped } = found.await?;
@@ -102,6 +120,13 @@ pub async fn run(args: SeedArgs) -> Result<(), CliError> {
         bytes,
         skipped: skipped.len(),
     })
+}
+
+fn write_samples() -> Result<TempDir, CliError> {
+    let folder =
+        tempfile::tempdir().map_err(CliError::file("create a folder in", std::env::temp_dir()))?;
+    samples::write(folder.path())?;
+    Ok(folder)
 }
 
 /// A file of the folder, and the key that it gets.

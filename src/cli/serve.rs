@@ -135,7 +135,8 @@ impl Server {
 
     /// Answers until a signal comes and the downloads under way are done.
     pub(super) async fn run(self, signals: Signals) -> Result<(), CliError> {
-        http::run(self.config, self.listener, signals.shutdown())
+        signals
+            .around(|stop| http::run(self.config, self.listener, stop))
             .await
             .map_err(CliError::Server)
     }

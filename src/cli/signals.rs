@@ -2,6 +2,8 @@
 
 use std::io;
 
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
 use super::CliError;
 use super::output::note;
 
@@ -58,14 +60,27 @@ impl Signals {
         }
     }
 
-    /// Ends with the first signal; a second one then ends the process.
-    pub async fn shutdown(mut self) {
+    /// Runs what `serve` makes of a future that ends with the first signal; a second signal ends the process.
+    ///
+    /// No task outlives it, so that nobody waits for one when the process ends.
+    pub async fn around<F: Future>(
+        mut self,
+        serve: impl FnOnce(WaitForCancellationFutureOwned) -> F,
+    ) -> F::Output {
+        let stop = CancellationToken::new();
+        let serving = serve(stop.clone().cancelled_owned());
+        tokio::select! {
+            outcome = serving => outcome,
+            () = self.twice(&stop) => std::process::exit(AT_ONCE),
+        }
+    }
+
+    /// Cancels `stop` with the first signal, and ends with the second.
+    async fn twice(&mut self, stop: &CancellationToken) {
         self.next().await;
         note("stopping once the downloads under way are done; a second signal stops at once");
-        tokio::spawn(async move {
-            self.next().await;
-            std::process::exit(AT_ONCE);
-        });
+        stop.cancel();
+        self.next().await;
     }
 }
 

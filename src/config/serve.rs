@@ -32,7 +32,7 @@ pub struct ServeArgs {
     )]
     pub listen: String,
 
-    /// The URL under which clients reach this server, where that is not the address above: https://files.example.org
+    /// The URL under which clients reach this server, where that is not the address above: `https://files.example.org`
     #[arg(
         long,
         value_name = "URL",
@@ -147,8 +147,6 @@ pub struct ServeConfig {
     pub queue_max: usize,
     /// Who may use the API.
     pub api_keys: ApiKeys,
-    /// Whether everybody may, where there are no keys.
-    pub allow_anonymous: bool,
     /// The bytes that all downloads together may hold in memory.
     pub memory_budget: usize,
     /// Bounds on what clients can hold.
@@ -204,7 +202,6 @@ impl ServeArgs {
             expires_in: expiry(self.expires_in)?,
             queue_max: self.queue_max.get(),
             api_keys,
-            allow_anonymous: self.allow_anonymous,
             memory_budget: memory_budget(self.memory_budget)?,
             limits: Limits {
                 max_connections: self.max_connections.get(),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{ConfigError, Environment, web_url};
 use crate::period::Period;
-use crate::store::StoreOptions;
+use crate::store::{Identity, StoreOptions};
 
 /// Raw options of the store.
 #[derive(Args, Clone, Debug, Default)]
@@ -33,7 +33,7 @@ pub struct StoreArgs {
     )]
     pub state_dir: Option<PathBuf>,
 
-    /// Use another S3 store than AWS: http://127.0.0.1:9000
+    /// Use another S3 store than AWS: `http://127.0.0.1:9000`
     ///
     /// Also taken from AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL. Credentials come from the usual AWS chain: environment,
     /// profile, web identity, container, instance.
@@ -63,11 +63,44 @@ pub struct StoreArgs {
     )]
     pub region: Option<String>,
 
-    /// Ask for https://host/bucket/key; the default with an endpoint of its own
+    /// Take credentials and region from this profile of the AWS configuration files
+    ///
+    /// Goes before keys in the environment. AWS_PROFILE names a profile too, but comes after them, as everywhere.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+
+    /// Do not sign requests, for public buckets; manifests cannot be made then
+    #[arg(
+        long,
+        env = "S3_ANONYMOUS",
+        value_parser = clap::builder::FalseyValueParser::new(),
+        hide_env_values = true
+    )]
+    pub anonymous: bool,
+
+    /// Pay for requests and traffic, where the bucket wants its requesters to
+    #[arg(
+        long,
+        env = "S3_REQUESTER_PAYS",
+        value_parser = clap::builder::FalseyValueParser::new(),
+        hide_env_values = true
+    )]
+    pub requester_pays: bool,
+
+    /// Trust these root certificates (PEM) too, beside the system's
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "AWS_CA_BUNDLE",
+        hide_env_values = true
+    )]
+    pub ca_file: Option<PathBuf>,
+
+    /// Ask for `https://host/bucket/key`; the default with an endpoint of its own
     #[arg(long, conflicts_with = "virtual_hosted")]
     pub path_style: bool,
 
-    /// Ask for https://bucket.host/key; the default for AWS
+    /// Ask for `https://bucket.host/key`; the default for AWS
     #[arg(long)]
     pub virtual_hosted: bool,
 
@@ -162,6 +195,13 @@ impl StoreArgs {
                 self.public_endpoint.clone(),
             )?,
             region: self.region.clone(),
+            identity: match (&self.profile, self.anonymous) {
+                (_, true) => Identity::Anonymous,
+                (Some(name), false) => Identity::Profile(name.clone()),
+                (None, false) => Identity::Chain,
+            },
+            requester_pays: self.requester_pays,
+            ca_file: self.ca_file.clone(),
             path_style: match (self.path_style, self.virtual_hosted, self.addressing_style) {
                 (true, ..) => Some(true),
                 (_, true, _) => Some(false),
@@ -239,141 +279,4 @@ fn folder_id(canonical: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(args: StoreArgs, variables: &[(&str, &str)]) -> Result<StoreConfig, ConfigError> {
-        let get = |name: &str| {
-            let found = variables.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        args.check(Environment::new(&get))
-    }
-
-    #[test]
-    fn endpoints_have_an_order() {
-        let with_flag = StoreArgs {
-            endpoint_url: Some("http://flag:1".to_owned()),
-            ..StoreArgs::default()
-        };
-        let both = [
-            ("AWS_ENDPOINT_URL", "http://all:1"),
-            ("AWS_ENDPOINT_URL_S3", "http://s3:1"),
-        ];
-        let endpoint =
-            |args, variables: &[(&str, &str)]| check(args, variables).unwrap().options.endpoint;
-        assert_eq!(endpoint(with_flag, &both).as_deref(), Some("http://flag:1"));
-        assert_eq!(
-            endpoint(StoreArgs::default(), &both).as_deref(),
-            Some("http://s3:1")
-        );
-        assert_eq!(
-            endpoint(StoreArgs::default(), &both[..1]).as_deref(),
-            Some("http://all:1")
-        );
-        let ignored = [both[0], ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")];
-        assert_eq!(endpoint(StoreArgs::default(), &ignored), None);
-        assert_eq!(
-            endpoint(StoreArgs::default(), &[("AWS_ENDPOINT_URL", "")]),
-            None
-        );
-    }
-
-    #[test]
-    fn endpoints_are_urls() {
-        for text in [
-            "localhost:9000",
-            "ftp://x",
-            "http://",
-            "http://u:p@x",
-            "http://x?y",
-        ] {
-            let args = StoreArgs {
-                endpoint_url: Some(text.to_owned()),
-                ..StoreArgs::default()
-            };
-            let error = check(args, &[]).unwrap_err();
-            assert!(
-                error
-                    .to_string()
-                    .starts_with("--endpoint-url (S3_ENDPOINT_URL): "),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn addressing_styles() {
-        let style = |path_style, virtual_hosted, addressing_style| {
-            let args = StoreArgs {
-                path_style,
-                virtual_hosted,
-                addressing_style,
-                ..StoreArgs::default()
-            };
-            check(args, &[]).unwrap().options.path_style
-        };
-        assert_eq!(style(false, false, AddressingStyle::Auto), None);
-        assert_eq!(style(false, false, AddressingStyle::Path), Some(true));
-        assert_eq!(style(false, false, AddressingStyle::Virtual), Some(false));
-        assert_eq!(
-            style(true, false, AddressingStyle::Virtual),
-            Some(true),
-            "the flag goes first"
-        );
-        assert_eq!(style(false, true, AddressingStyle::Path), Some(false));
-    }
-
-    #[test]
-    fn every_folder_has_its_own_state() {
-        let base = tempfile::tempdir().unwrap();
-        let state_of = |name: &str, variables: &[(&str, &str)]| {
-            let dir = base.path().join(name);
-            std::fs::create_dir_all(&dir).unwrap();
-            let args = StoreArgs {
-                local: Some(dir.join("..").join(name)),
-                endpoint_url: Some("not looked at".to_owned()),
-                ..StoreArgs::default()
-            };
-            match check(args, variables).unwrap().place {
-                Place::Local {
-                    dir: canonical,
-                    state_dir,
-                } => {
-                    assert_eq!(canonical, dir.canonicalize().unwrap());
-                    state_dir
-                }
-                Place::Remote => panic!("--local was given"),
-            }
-        };
-        let home = [("HOME", "/h"), ("XDG_STATE_HOME", "not/absolute")];
-        let a = state_of("a", &home);
-        assert!(a.starts_with("/h/.local/state/sheaf/local"));
-        assert_eq!(a, state_of("a", &home));
-        assert_ne!(a, state_of("b", &home));
-        assert!(state_of("a", &[("XDG_STATE_HOME", "/s")]).starts_with("/s/sheaf/local"));
-    }
-
-    #[test]
-    fn folders_must_be_folders() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        for dir in [file.path().to_owned(), file.path().join("missing")] {
-            let args = StoreArgs {
-                local: Some(dir),
-                ..StoreArgs::default()
-            };
-            assert!(matches!(check(args, &[]), Err(ConfigError::Folder { .. })));
-        }
-        let args = StoreArgs {
-            local: Some(std::env::temp_dir()),
-            ..StoreArgs::default()
-        };
-        assert!(matches!(check(args, &[]), Err(ConfigError::NoStateDir)));
-    }
-
-    #[test]
-    fn no_time_at_all_is_refused() {
-        assert!(positive("0").is_err());
-        assert_eq!(positive("1m"), Ok(Period::from_secs(60)));
-    }
-}
+mod tests;

@@ -89,6 +89,11 @@ async fn json<T: serde::de::DeserializeOwned>(
             )));
         }
     };
+    // A list of the fields' values would do for the parser as well.
+    let first = bytes.trim_ascii_start().first();
+    if first.is_some_and(|&first| first != b'{') {
+        return Err(Problem::malformed_body("the body is not a JSON object"));
+    }
     serde_json::from_slice(&bytes).map_err(|error| Problem::malformed_body(&error.to_string()))
 }
 

@@ -1,5 +1,6 @@
 //! Query strings, checked: a parameter that is unknown, or given twice where one is meant, is an error and not ignored.
 
+use percent_encoding::percent_decode_str;
 use url::form_urlencoded;
 
 use super::Problem;
@@ -14,10 +15,14 @@ impl Query {
     /// # Errors
     /// 400 `malformed-query`.
     pub fn parse(query: Option<&str>, known: &[&str]) -> Result<Query, Problem> {
-        let pairs: Vec<(String, String)> =
-            form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-                .into_owned()
-                .collect();
+        let query = query.unwrap_or_default();
+        if percent_decode_str(query).decode_utf8().is_err() {
+            // The parser would put something else in its place, and so ask for other objects.
+            return Err(Problem::malformed_query("the query is not UTF-8"));
+        }
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
         match pairs
             .iter()
             .find(|(name, _)| !known.contains(&name.as_str()))
@@ -76,5 +81,6 @@ mod tests {
             400
         );
         assert!(Query::parse(None, &[]).is_ok());
+        assert!(Query::parse(Some("a=%FF"), &["a"]).is_err());
     }
 }

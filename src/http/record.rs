@@ -1,7 +1,8 @@
 //! One log line a request, written when its answer has ended, and the outcome of its body.
 //!
 //! [`Recorded`] wraps every body that leaves the server. It is the one place that learns how a body ended, so the
-//! outcome in the log and what happens to the connection cannot differ.
+//! outcome in the log and what happens to the connection cannot differ. A [`Record`] writes its line when it is dropped
+//! at the latest, so a client that goes away before there is an answer has a line as well.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +11,14 @@ use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tracing::{info, warn};
 
 use super::socket::ResetFlag;
+
+/// Why a body failed that ran when its connection was reset.
+const CUT: &str = "the server stopped before the answer was finished";
 
 /// What a request's log line says beyond method, path, status and time. Handlers fill it in.
 #[derive(Clone, Debug, Default)]
@@ -83,58 +87,51 @@ impl RequestId {
     }
 }
 
-/// What is known of a request before its answer's body is sent.
+/// What becomes one line.
 pub struct Record {
-    /// The id of the request.
-    pub id: RequestId,
-    /// Its method.
-    pub method: Method,
-    /// Its path, without the query: a presigned URL's query is a credential.
-    pub path: String,
-    /// The status of its answer.
-    pub status: StatusCode,
-    /// When its head had come.
-    pub began: Instant,
-    /// What handlers know.
-    pub details: Details,
-}
-
-/// A body whose end is recorded: `complete`, `client_gone`, or `failed` with the reason.
-pub struct Recorded {
-    body: Body,
-    record: Record,
-    reset: ResetFlag,
+    id: RequestId,
+    method: Method,
+    path: String,
+    began: Instant,
+    details: Details,
+    status: Option<StatusCode>,
     bytes: u64,
-    ended: bool,
+    written: bool,
+    reset: ResetFlag,
 }
 
-impl Recorded {
-    /// Wraps the body of an answer; a failure in it sets `reset`.
-    pub fn new(body: Body, record: Record, reset: ResetFlag) -> Recorded {
-        Recorded {
-            body,
-            record,
-            reset,
+impl Record {
+    /// A request whose head has come. The path is taken without the query: a presigned URL's query is a credential.
+    /// A failure in its body sets `reset`.
+    pub fn new<B>(id: RequestId, request: &Request<B>, reset: ResetFlag) -> Record {
+        Record {
+            id,
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            began: Instant::now(),
+            details: Details::default(),
+            status: None,
             bytes: 0,
-            ended: false,
+            written: false,
+            reset,
         }
     }
 
-    fn end(&mut self, failure: Option<String>) {
-        if std::mem::replace(&mut self.ended, true) {
+    /// What handlers fill in.
+    pub fn details(&self) -> Details {
+        self.details.clone()
+    }
+
+    fn write(&mut self, whole: bool, failure: Option<String>) {
+        if std::mem::replace(&mut self.written, true) {
             return;
         }
-        let whole = self.body.is_end_stream() || self.record.method == Method::HEAD;
-        let Record {
-            id,
-            method,
-            path,
-            status,
-            began,
-            details,
-        } = &self.record;
-        let fields = details.with(std::mem::take);
-        let failed = failure.is_some() || status.is_server_error();
+        if whole && failure.is_none() {
+            self.reset.unfinished(false);
+        }
+        let fields = self.details.with(std::mem::take);
+        let failed =
+            failure.is_some() || self.status.is_some_and(|status| status.is_server_error());
         let outcome = if failed {
             "failed"
         } else if whole {
@@ -142,15 +139,12 @@ impl Recorded {
         } else {
             "client_gone"
         };
+        let (request_id, method, path) = (self.id.as_str(), self.method.as_str(), &self.path);
+        let (status, bytes) = (self.status.map(|status| status.as_u16()), self.bytes);
+        let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (bucket, prefix) = (fields.bucket.as_deref(), fields.prefix.as_deref());
+        let entries = fields.entries;
         let reason = failure.or(fields.reason);
-        let (request_id, method, status, bytes) =
-            (id.as_str(), method.as_str(), status.as_u16(), self.bytes);
-        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (bucket, prefix, entries) = (
-            fields.bucket.as_deref(),
-            fields.prefix.as_deref(),
-            fields.entries,
-        );
         let reason = reason.as_deref();
         if failed {
             warn!(
@@ -186,6 +180,27 @@ impl Recorded {
     }
 }
 
+impl Drop for Record {
+    fn drop(&mut self) {
+        // A connection that the server itself resets takes its requests with it; the client is not the one who left.
+        self.write(false, self.reset.is_set().then(|| CUT.to_owned()));
+    }
+}
+
+/// A body whose end is recorded: `complete`, `client_gone`, or `failed` with the reason.
+pub struct Recorded {
+    body: Body,
+    record: Record,
+}
+
+impl Recorded {
+    /// Wraps the body of an answer.
+    pub fn answer(response: Response<Body>, mut record: Record) -> Response<Recorded> {
+        record.status = Some(response.status());
+        response.map(|body| Recorded { body, record })
+    }
+}
+
 impl HttpBody for Recorded {
     type Data = Bytes;
     type Error = axum::Error;
@@ -197,13 +212,13 @@ impl HttpBody for Recorded {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64)
+                self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64)
             }
             Poll::Ready(Some(Err(error))) => {
-                self.reset.set();
-                self.end(Some(error.to_string()));
+                self.record.reset.set();
+                self.record.write(false, Some(error.to_string()));
             }
-            Poll::Ready(None) => self.end_whole(),
+            Poll::Ready(None) => self.record.write(true, None),
             Poll::Pending => {}
         }
         polled
@@ -218,17 +233,12 @@ impl HttpBody for Recorded {
     }
 }
 
-impl Recorded {
-    fn end_whole(&mut self) {
-        // A stream that has ended need not say so when it is asked again.
-        self.body = Body::empty();
-        self.end(None);
-    }
-}
-
 impl Drop for Recorded {
     fn drop(&mut self) {
-        self.end(None);
+        let whole = self.body.is_end_stream() || self.record.method == Method::HEAD;
+        if whole {
+            self.record.write(true, None);
+        }
     }
 }
 

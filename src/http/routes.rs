@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on, post};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
@@ -104,11 +104,15 @@ impl Service {
         peer: SocketAddr,
         reset: ResetFlag,
     ) -> http::Response<Recorded> {
-        let began = Instant::now();
         let id = RequestId::new(request.headers().get(REQUEST_ID));
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let details = Details::default();
-        let mut response = match self.embedded.as_ref().filter(|_| is_store_path(&path)) {
+        let record = Record::new(id.clone(), &request, reset.clone());
+        let details = record.details();
+        let (knows_chunks, is_head) = (
+            request.version() >= Version::HTTP_11,
+            request.method() == Method::HEAD,
+        );
+        let store = self.embedded.as_ref();
+        let mut response = match store.filter(|_| is_store_path(request.uri().path())) {
             Some(store) => store.serve(request).await.map(Body::new),
             None => self.route(request, &id, &details, peer).await,
         };
@@ -125,15 +129,12 @@ impl Service {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
-        let record = Record {
-            id,
-            method,
-            path,
-            status: response.status(),
-            began,
-            details,
-        };
-        response.map(|body| Recorded::new(body, record, reset))
+        // RFC 9112, section 6.3: such a body ends where the connection does.
+        let has_length = response.headers().contains_key(header::CONTENT_LENGTH)
+            || response.body().size_hint().exact().is_some();
+        let ends_with_connection = !knows_chunks && !has_length && !is_head;
+        reset.unfinished(ends_with_connection);
+        Recorded::answer(response, record)
     }
 
     async fn route(

@@ -1,7 +1,8 @@
 //! A client's connection that can be made to end in a reset.
 //!
 //! A body without a length and without chunks (HTTP/1.0) ends where the connection closes, so a plain close after a
-//! failure would look like success. A reset does not: every client reports it.
+//! failure would look like success. A reset does not: every client reports it. While such a body is unfinished, the
+//! system is told to reset the connection whoever closes it, so that even a killed process leaves no false end.
 
 use std::io;
 use std::pin::Pin;
@@ -12,40 +13,79 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Marks a connection as failed; its socket will close with a reset.
+/// Says how a connection is to close; shared by its socket and by the answers that are sent over it.
 #[derive(Clone, Debug, Default)]
-pub struct ResetFlag(Arc<AtomicBool>);
+pub struct ResetFlag(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    failed: AtomicBool,
+    unfinished: AtomicBool,
+}
 
 impl ResetFlag {
-    /// From now on, closing the connection resets it.
+    /// The connection has failed: from now on, closing it resets it.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.failed.store(true, Ordering::Release);
     }
 
-    fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// Whether the connection has failed.
+    pub fn is_set(&self) -> bool {
+        self.0.failed.load(Ordering::Acquire)
+    }
+
+    /// Whether a body is under way whose only end is that of the connection. Said before its head is sent, and taken
+    /// back when all of it was handed over.
+    pub fn unfinished(&self, unfinished: bool) {
+        self.0.unfinished.store(unfinished, Ordering::Release);
+    }
+
+    fn resets(&self) -> bool {
+        self.is_set() || self.0.unfinished.load(Ordering::Acquire)
     }
 }
 
-/// A TCP stream that looks at its [`ResetFlag`] when it closes.
+/// A TCP stream that looks at its [`ResetFlag`] when it closes, and before it writes.
 pub struct Socket {
     stream: TcpStream,
     reset: ResetFlag,
+    /// Whether the system resets the connection when it is closed.
+    armed: bool,
 }
 
 impl Socket {
     /// Wraps a stream; the flag may be set at any time until the socket is dropped.
     pub fn new(stream: TcpStream, reset: ResetFlag) -> Socket {
-        Socket { stream, reset }
+        Socket {
+            stream,
+            reset,
+            armed: false,
+        }
+    }
+
+    /// Closing with a linger of zero sends RST and drops what is unsent.
+    fn arm(&mut self) -> io::Result<()> {
+        if !self.armed && self.reset.resets() {
+            self.stream.set_zero_linger()?;
+            self.armed = true;
+        }
+        Ok(())
+    }
+
+    fn disarm(&mut self) -> io::Result<()> {
+        if self.armed {
+            #[expect(deprecated, reason = "a linger blocks; this is the absence of one")]
+            self.stream.set_linger(None)?;
+            self.armed = false;
+        }
+        Ok(())
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.reset.is_set() {
-            // Closing with a linger of zero sends RST and drops what is unsent.
-            let _ = self.stream.set_zero_linger();
-        }
+        // It fails where the connection is gone already.
+        let _ = self.arm();
     }
 }
 
@@ -65,6 +105,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.arm()?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -73,10 +114,11 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.reset.is_set() {
+        if self.reset.resets() {
             // A FIN sent now would reach the client before the reset, and end its body in good order.
             return Poll::Ready(Ok(()));
         }
+        self.disarm()?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
@@ -85,6 +127,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.arm()?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tracing::warn;
 
 use super::reads::{ReadBody, Reads};
-use crate::store::{Object, StoreError, StoreErrorKind};
+use crate::store::{Object, StoreError};
 
 /// Breaks in a row, with less than [`PROGRESS`] between them, that end a read. The pauses before the last try add up to
 /// some ten seconds: a store that throttles for longer is overloaded by others.
@@ -72,8 +72,8 @@ impl<'a, R: Reads> MendedRead<'a, R> {
     /// The next chunk, or `None` when all of the range has come.
     ///
     /// # Errors
-    /// [`StoreErrorKind::NoSuchKey`] and [`StoreErrorKind::Changed`] at once; what can be mended, after [`TRIES`] in a
-    /// row.
+    /// What cannot pass ([`can_pass`](crate::store::StoreErrorKind::can_pass)) at once: the object is gone, or another
+    /// one. What can, after [`TRIES`] in a row.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         while !self.rest.is_empty() {
             let came = match &mut self.body {
@@ -109,7 +109,7 @@ impl<'a, R: Reads> MendedRead<'a, R> {
             self.breaks = 0;
         }
         self.breaks += 1;
-        if !can_be_mended(&error.kind) || self.breaks == TRIES {
+        if !error.kind.can_pass() || self.breaks == TRIES {
             return Err(error);
         }
         let (position, tries) = (self.rest.start, self.breaks);
@@ -118,16 +118,5 @@ impl<'a, R: Reads> MendedRead<'a, R> {
         // Many reads break together when a store has trouble, and should not come back together.
         tokio::time::sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         Ok(())
-    }
-}
-
-/// Whether the same read can succeed when it is tried again.
-fn can_be_mended(kind: &StoreErrorKind) -> bool {
-    match kind {
-        StoreErrorKind::Body { .. }
-        | StoreErrorKind::Throttled
-        | StoreErrorKind::Unreachable { .. } => true,
-        StoreErrorKind::Unexpected { status, .. } => *status >= 500,
-        _ => false,
     }
 }

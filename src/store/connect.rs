@@ -1,16 +1,23 @@
 //! From options to a [`Store`]: the AWS chain of credentials, the endpoint, and one bounded connection pool.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::profile::region::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::{
     Builder, Credentials, RequestChecksumCalculation, ResponseChecksumValidation,
     SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
+use aws_sdk_s3::types::RequestPayer;
 use aws_smithy_http_client::pool::{Client as PooledClient, ConnectionPool};
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -18,6 +25,9 @@ use tokio::sync::Semaphore;
 
 use super::Store;
 use super::embedded::EmbeddedStore;
+
+/// Where neither the options nor the AWS chain name a region.
+const DEFAULT_REGION: Region = Region::from_static("us-east-1");
 
 /// How to reach a store.
 #[derive(Clone, Debug)]
@@ -28,6 +38,12 @@ pub struct StoreOptions {
     pub public_endpoint: Option<String>,
     /// The region; the AWS chain's, else `us-east-1`, where absent.
     pub region: Option<String>,
+    /// Who asks.
+    pub identity: Identity,
+    /// Whoever asks pays for requests and traffic, as buckets with "requester pays" want it.
+    pub requester_pays: bool,
+    /// Further root certificates (PEM), beside the system's.
+    pub ca_file: Option<PathBuf>,
     /// `https://host/bucket/key` instead of `https://bucket.host/key`; with an endpoint of its own by default.
     pub path_style: Option<bool>,
     /// How long a connection may take to open.
@@ -44,6 +60,9 @@ impl Default for StoreOptions {
             endpoint: None,
             public_endpoint: None,
             region: None,
+            identity: Identity::Chain,
+            requester_pays: false,
+            ca_file: None,
             path_style: None,
             connect_timeout: Duration::from_secs(3),
             read_timeout: Duration::from_secs(20),
@@ -52,31 +71,82 @@ impl Default for StoreOptions {
     }
 }
 
-/// The connection pool could not be set up.
+/// Who asks the store.
+#[derive(Clone, Debug, Default)]
+pub enum Identity {
+    /// Whoever the usual AWS chain finds: environment, profile, web identity, container, instance.
+    #[default]
+    Chain,
+    /// A profile of the shared configuration files, even where the environment has keys.
+    Profile(String),
+    /// Whoever has these keys.
+    Keys(Credentials),
+    /// Nobody: requests are not signed. For public buckets; nothing can be presigned then.
+    Anonymous,
+}
+
+/// Why a store cannot be reached at all.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot set up connections to the store: {reason}")]
-pub struct ConnectError {
-    reason: String,
+pub enum ConnectError {
+    /// The connection pool could not be set up.
+    #[error("cannot set up connections to the store: {reason}")]
+    Pool {
+        /// What the HTTP client says.
+        reason: String,
+    },
+    /// The file of root certificates cannot be read, or holds none.
+    #[error("no root certificates (PEM) can be read from {path}: {reason}")]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl Store {
     /// Connects to AWS or to the endpoint given. Nothing is sent yet.
     ///
-    /// Credentials come from the usual chain: environment, profile, web identity, container, instance. They are
-    /// refreshed before they expire.
+    /// Credentials are refreshed before they expire.
     ///
     /// # Errors
-    /// [`ConnectError`] where TLS cannot be set up (no root certificates, for one).
+    /// [`ConnectError`] where TLS cannot be set up.
     pub async fn connect(options: &StoreOptions) -> Result<Store, ConnectError> {
         let http = http_client(options)?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
+        let mut profile_region = ProfileFileRegionProvider::builder();
+        if let Identity::Profile(name) = &options.identity {
+            profile_region = profile_region.profile_name(name);
+        }
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
+        } else if options.endpoint.is_some() {
+            // A store elsewhere has no use for the region of the machine that asks.
+            loader = loader.region(
+                RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+                    .or_else(profile_region.build())
+                    .or_else(DEFAULT_REGION),
+            );
+        }
+        match &options.identity {
+            Identity::Chain => {}
+            Identity::Profile(name) => {
+                let provider = ProfileFileCredentialsProvider::builder()
+                    .profile_name(name)
+                    .configure(&ProviderConfig::default().with_http_client(http.clone()))
+                    .build();
+                loader = loader.profile_name(name).credentials_provider(provider);
+            }
+            Identity::Keys(keys) => loader = loader.credentials_provider(keys.clone()),
+            Identity::Anonymous => loader = loader.no_credentials(),
         }
         let shared = loader.load().await;
-        let mut config = aws_sdk_s3::config::Builder::from(&shared);
+        let mut config = Builder::from(&shared);
         if shared.region().is_none() {
-            config = config.region(Region::from_static("us-east-1"));
+            config = config.region(DEFAULT_REGION);
+        }
+        if matches!(options.identity, Identity::Anonymous) {
+            config = config.allow_no_auth();
         }
         Ok(Store::build(
             config,
@@ -130,7 +200,7 @@ impl Store {
         let credentials = SharedCredentialsProvider::new(keys);
         let config = Builder::new()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("us-east-1"))
+            .region(DEFAULT_REGION)
             .credentials_provider(credentials.clone());
         Store::build(config, Some(credentials), http, options)
     }
@@ -171,6 +241,7 @@ impl Store {
             reader: aws_sdk_s3::Client::from_conf(reader.build()),
             presigner: aws_sdk_s3::Client::from_conf(presigner),
             credentials,
+            payer: options.requester_pays.then_some(RequestPayer::Requester),
             read_timeout: options.read_timeout,
             // An eighth of the connections is left for listings and uploads.
             reads: Arc::new(Semaphore::new(
@@ -181,17 +252,44 @@ impl Store {
 }
 
 fn http_client(options: &StoreOptions) -> Result<SharedHttpClient, ConnectError> {
-    let pool = ConnectionPool::builder()
+    let failed = |reason: String| ConnectError::Pool { reason };
+    let mut builder = ConnectionPool::builder()
         .max_connections_per_host(options.max_connections)
         .tcp_nodelay(true)
         .proxy_config(ProxyConfig::from_env())
-        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring));
+    if let Some(path) = &options.ca_file {
+        builder = builder.tls_context(trusting(path)?);
+    }
+    let pool = builder
         .build_https()
-        .map_err(|error| ConnectError {
-            reason: error.to_string(),
-        })?;
-    let client = PooledClient::new(&pool).map_err(|error| ConnectError {
-        reason: error.to_string(),
-    })?;
+        .map_err(|error| failed(error.to_string()))?;
+    let client = PooledClient::new(&pool).map_err(|error| failed(error.to_string()))?;
     Ok(SharedHttpClient::new(client))
 }
+
+/// The system's root certificates and those of a file.
+fn trusting(path: &Path) -> Result<TlsContext, ConnectError> {
+    let unusable = |reason: String| ConnectError::CaFile {
+        path: path.to_owned(),
+        reason,
+    };
+    let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    // The TLS library would panic over a file without a certificate, and only at the first connection.
+    if !pem
+        .windows(CERTIFICATE.len())
+        .any(|text| text == CERTIFICATE)
+    {
+        return Err(unusable("it holds no certificate".to_owned()));
+    }
+    let trust = TrustStore::default()
+        .with_native_roots(true)
+        .with_pem_certificate(pem);
+    TlsContext::builder()
+        .with_trust_store(trust)
+        .build()
+        .map_err(|error| unusable(error.to_string()))
+}
+
+/// The line that begins a certificate. Source: RFC 7468, section 5.1.
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";

@@ -150,6 +150,19 @@ impl StoreError {
     }
 }
 
+impl StoreErrorKind {
+    /// May the same request succeed a little later?
+    pub fn can_pass(&self) -> bool {
+        match self {
+            StoreErrorKind::Body { .. }
+            | StoreErrorKind::Throttled
+            | StoreErrorKind::Unreachable { .. } => true,
+            StoreErrorKind::Unexpected { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+}
+
 /// The IAM action behind an operation.
 /// Source: [actions for Amazon S3](https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html).
 fn permission(operation: &str) -> &'static str {
@@ -194,6 +207,7 @@ where
     let region = response
         .headers()
         .get("x-amz-bucket-region")
+        .or_else(|| expected_region(message))
         .map(str::to_owned);
     match (status, code) {
         (_, Some("NoSuchBucket")) => StoreErrorKind::NoSuchBucket,
@@ -212,10 +226,17 @@ where
         ) => StoreErrorKind::BadCredentials {
             code: code.to_owned(),
         },
+        // The same code stands for a header that names no access key, for one.
+        (_, Some(code @ "AuthorizationHeaderMalformed")) if region.is_none() => {
+            StoreErrorKind::BadCredentials {
+                code: code.to_owned(),
+            }
+        }
         (_, Some("AuthorizationHeaderMalformed" | "PermanentRedirect")) | (301 | 307, _) => {
             StoreErrorKind::WrongRegion { region }
         }
         (_, Some("SlowDown" | "SlowDownRead" | "TooManyRequests" | "ThrottlingException"))
+        | (503, Some("ServiceUnavailable"))
         | (429, _) => StoreErrorKind::Throttled,
         (412, _) => StoreErrorKind::Changed,
         (403, _) => StoreErrorKind::AccessDenied {
@@ -229,13 +250,25 @@ where
         _ => StoreErrorKind::Unexpected {
             status,
             code: code.map(str::to_owned),
-            message: message.to_owned(),
+            message: match code {
+                // The page of a proxy, for one. An answer to HEAD never has a code.
+                None if !operation.starts_with("Head") => {
+                    "with something that is not S3's: is this the right endpoint?".to_owned()
+                }
+                _ => message.to_owned(),
+            },
         },
     }
 }
 
+/// The region that AuthorizationHeaderMalformed tells: "…the region 'us-east-1' is wrong; expecting 'eu-west-1'".
+fn expected_region(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("expecting '")?;
+    rest.split_once('\'').map(|(region, _)| region)
+}
+
 /// The text of the innermost source: what the system said, without the layers of wrapping around it.
-pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

@@ -83,6 +83,7 @@ impl<F: Fn() -> Option<i32>> Cursor<F> {
             .set_max_keys((self.most)())
             // A key with a control character makes a plain XML listing unreadable, on every store.
             .encoding_type(EncodingType::Url)
+            .set_request_payer(self.store.payer.clone())
             .optional_object_attributes(OptionalObjectAttributes::RestoreStatus)
             .send()
             .await

@@ -27,9 +27,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::config::SharedCredentialsProvider;
+use aws_sdk_s3::types::RequestPayer;
 use tokio::sync::Semaphore;
 
-pub use connect::{ConnectError, StoreOptions};
+pub use connect::{ConnectError, Identity, StoreOptions};
 pub use error::{StoreError, StoreErrorKind};
 pub use object::ObjectBody;
 pub use parts::{PartWriter, WriteError};
@@ -120,6 +121,8 @@ pub struct Store {
     /// Signs URLs for the name under which recipients reach the store.
     presigner: aws_sdk_s3::Client,
     credentials: Option<SharedCredentialsProvider>,
+    /// Sent with every request on objects of others.
+    payer: Option<RequestPayer>,
     read_timeout: Duration,
     /// Reads of objects that may be under way at once. Where they waited for a connection instead, the time to connect
     /// could run out.

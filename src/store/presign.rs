@@ -38,6 +38,7 @@ impl Store {
                 },
             )
         };
+        let requester_pays = self.payer.is_some();
         let config = PresigningConfig::builder()
             .start_time(now)
             .expires_in(expires_in)
@@ -49,6 +50,19 @@ impl Store {
             .bucket(bucket.as_str())
             .key(key)
             .set_response_content_disposition(disposition)
+            .customize()
+            .mutate_request(move |request| {
+                // As a header it would have to be sent by whoever holds the URL.
+                if requester_pays {
+                    let joint = if request.uri().contains('?') {
+                        '&'
+                    } else {
+                        '?'
+                    };
+                    let uri = format!("{}{joint}x-amz-request-payer=requester", request.uri());
+                    let _ = request.set_uri(uri);
+                }
+            })
             .presigned(config)
             .await
             .map_err(|error| StoreError::from_sdk(OPERATION, bucket, Some(key), error))?;
@@ -74,7 +88,7 @@ impl Store {
         let provider = self
             .credentials
             .as_ref()
-            .ok_or_else(|| none("no provider is configured".to_owned()))?;
+            .ok_or_else(|| none("nobody is named who could sign URLs".to_owned()))?;
         let credentials = provider
             .provide_credentials()
             .await

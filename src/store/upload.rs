@@ -1,6 +1,6 @@
 //! Writing objects: PutObject, and multipart uploads that leave nothing behind when they fail.
 
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 
 use super::{Bucket, Store, StoreError, StoreErrorKind};
@@ -29,6 +29,7 @@ impl Store {
             .bucket(bucket.as_str())
             .key(key)
             .content_type(content_type)
+            .set_request_payer(self.payer.clone())
             .body(body.into())
             .send()
             .await
@@ -52,6 +53,10 @@ impl Store {
             .bucket(bucket.as_str())
             .key(key)
             .content_type(content_type)
+            // The SDK sends each part with its CRC-32. Garage keeps those only where the upload was begun with it, and
+            // then refuses a completion that names them.
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
+            .set_request_payer(self.payer.clone())
             .send()
             .await
             .map_err(|error| {
@@ -124,6 +129,7 @@ impl Upload {
                 .key(&key)
                 .upload_id(id)
                 .part_number(number)
+                .set_request_payer(store.payer.clone())
                 .body(body.into())
                 .send()
                 .await
@@ -154,6 +160,7 @@ impl Upload {
             .bucket(target.bucket.as_str())
             .key(&target.key)
             .upload_id(&target.id)
+            .set_request_payer(target.store.payer.clone())
             .multipart_upload(
                 CompletedMultipartUpload::builder()
                     .set_parts(Some(parts))
@@ -201,6 +208,7 @@ impl Target {
             .bucket(self.bucket.as_str())
             .key(&self.key)
             .upload_id(&self.id)
+            .set_request_payer(self.store.payer.clone())
             .send()
             .await;
         if let Err(error) = aborted {

@@ -273,3 +273,23 @@ async fn completions_know_the_commands() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_are_seeded_without_a_folder() {
+    let store = Synthetic::start([], Options::default()).await;
+    let place = Place::new().set("S3_ENDPOINT_URL", &store.endpoint());
+    let seeded = place.run(&["seed", "--samples", "s3://bench/try"]).await;
+    let keys = store.keys();
+    assert!(
+        keys.contains(&"try/reports/2024/Q1.pdf".to_owned()),
+        "{keys:?}"
+    );
+    assert_eq!(seeded.result()["count"], keys.len());
+    // Either a folder or the samples, and not neither.
+    for wrong in [
+        &["seed", "s3://bench/try"][..],
+        &["seed", ".", "s3://bench/try", "--samples"],
+    ] {
+        place.run(wrong).await.failure(2);
+    }
+}

@@ -4,10 +4,24 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod archives;
 mod cli;
+mod clients;
+mod connections;
+mod door;
+mod errors;
 mod faults;
 mod live;
+mod logs;
 mod manifest;
+mod manifests;
+mod nginx;
+mod outcomes;
 mod program;
 mod readers;
+mod scale;
+mod shutdown;
+mod store_options;
+mod strict;
 mod synthetic;
+mod verify;

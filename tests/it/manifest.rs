@@ -10,6 +10,12 @@ use crate::support::synthetic::{Options, Synthetic};
 
 const MIB: u64 = 1 << 20;
 
+/// So many wide lines are more than one part.
+const TWO_PARTS: usize = 1700;
+
+/// So many are more than two.
+const THREE_PARTS: usize = 3200;
+
 async fn start(keys: impl IntoIterator<Item = String>) -> (Synthetic, Place) {
     let objects = keys.into_iter().map(|key| SyntheticObject::new(key, 7));
     let store = Synthetic::start(objects, Options::default()).await;
@@ -17,7 +23,7 @@ async fn start(keys: impl IntoIterator<Item = String>) -> (Synthetic, Place) {
     (store, place)
 }
 
-/// Keys whose lines have some 6 kB each: 1,400 of them fill a part.
+/// Keys whose lines have some 6 kB each.
 fn wide_keys(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|number| format!("wide/{number:05}{}.pdf", "年".repeat(330)))
 }
@@ -94,10 +100,10 @@ async fn nothing_selected_is_an_empty_manifest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_manifest_is_uploaded_in_parts() {
-    let (store, place) = start(wide_keys(3500)).await;
+    let (store, place) = start(wide_keys(THREE_PARTS)).await;
     let run = place.run(&["manifest", "s3://bench/wide/", "--queue-max", "1"]);
     let result = run.await.result();
-    assert_eq!(result["count"], 3500);
+    assert_eq!(result["count"], THREE_PARTS);
     let key = result["manifest_key"].as_str().unwrap();
     let found: Vec<String> = lines(&store, key)
         .iter()
@@ -105,7 +111,7 @@ async fn a_large_manifest_is_uploaded_in_parts() {
         .collect();
     assert_eq!(
         found,
-        wide_keys(3500).collect::<Vec<_>>(),
+        wide_keys(THREE_PARTS).collect::<Vec<_>>(),
         "every line once, in order"
     );
     let size = store.object(key).unwrap().size();
@@ -119,9 +125,9 @@ async fn a_large_manifest_is_uploaded_in_parts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_that_fails_ends_the_manifest() {
-    let (store, place) = start(wide_keys(3500)).await;
+    let (store, place) = start(wide_keys(TWO_PARTS)).await;
     let denied = Fault::Answer(Failure::ACCESS_DENIED);
-    store.faults().add(Rule::new(Target::ListPage(4), denied));
+    store.faults().add(Rule::new(Target::ListPage(2), denied));
     let ended = place.run(&["manifest", "s3://bench/wide/"]).await;
     let message = ended.failure(1);
     assert!(
@@ -136,10 +142,10 @@ async fn an_upload_that_fails_leaves_nothing() {
     for (operation, skip) in [
         (Operation::CreateUpload, 0),
         (Operation::UploadPart, 0),
-        (Operation::UploadPart, 2),
+        (Operation::UploadPart, 1),
         (Operation::CompleteUpload, 0),
     ] {
-        let (store, place) = start(wide_keys(3500)).await;
+        let (store, place) = start(wide_keys(TWO_PARTS)).await;
         let denied = Fault::Answer(Failure::ACCESS_DENIED);
         store
             .faults()
@@ -158,27 +164,27 @@ async fn an_upload_that_fails_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_fails_once_is_sent_again() {
-    let (store, place) = start(wide_keys(3500)).await;
+    let (store, place) = start(wide_keys(TWO_PARTS)).await;
     let slow_down = Fault::Answer(Failure::SLOW_DOWN);
     let rule = Rule::new(Target::Every(Operation::UploadPart), slow_down).times(1);
     store.faults().add(rule);
     let result = place.run(&["manifest", "s3://bench/wide/"]).await.result();
     assert_eq!(
         lines(&store, result["manifest_key"].as_str().unwrap()).len(),
-        3500
+        TWO_PARTS
     );
 }
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn who_interrupts_leaves_nothing() {
-    let (store, place) = start(wide_keys(3500)).await;
+    let (store, place) = start(wide_keys(2500)).await;
     let gate = Gate::new();
     let hold = Fault::Body {
         at: 0,
         mishap: Mishap::Hold(gate.clone()),
     };
-    store.faults().add(Rule::new(Target::ListPage(4), hold));
+    store.faults().add(Rule::new(Target::ListPage(3), hold));
     let running = place.start(&["manifest", "s3://bench/wide/"]);
     gate.reached(1).await;
     // The server tells of bodies that it holds, but not of uploads that have begun.

@@ -7,7 +7,8 @@ use async_zip::base::write::ZipFileWriter;
 use async_zip::{Compression, ZipEntryBuilder, ZipString};
 use tempfile::TempDir;
 
-use crate::support::readers::{Reader, check};
+use crate::support::pour::pour;
+use crate::support::readers::{ReadError, Reader, check};
 use crate::support::synthetic::content::content_bytes;
 use crate::support::walk::{self, Contents, Held, difference};
 
@@ -88,6 +89,39 @@ async fn every_reader_sees_a_stump() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = archive().await;
     refused_by(&Reader::ALL, &store(&folder, &bytes[..50_000]));
+}
+
+#[tokio::test]
+async fn what_readers_pour_is_what_they_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = archive().await;
+    let path = store(&folder, &bytes);
+    let joined: Vec<u8> = files().into_iter().flat_map(|(_, bytes)| bytes).collect();
+    let joined = Held::bytes(&joined);
+    let mut pouring = Vec::new();
+    for reader in Reader::ALL
+        .into_iter()
+        .filter(|reader| reader.is_installed())
+    {
+        match pour(reader, &path) {
+            Err(ReadError::NoPipe { .. }) => {}
+            poured => {
+                assert_eq!(poured.unwrap(), joined, "{reader:?}");
+                pouring.push(reader);
+            }
+        }
+    }
+    let content = content_bytes("b/c d.pdf", 70_000);
+    let at = bytes
+        .windows(64)
+        .position(|window| *window == content[..64])
+        .unwrap();
+    bytes[at + 40_000] ^= 1;
+    let path = store(&folder, &bytes);
+    for reader in pouring {
+        let whole = pour(reader, &path).is_ok_and(|held| held == joined);
+        assert!(!whole, "{reader:?} took it for whole");
+    }
 }
 
 #[test]

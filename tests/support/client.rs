@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -34,6 +34,17 @@ pub async fn open(
     url: &str,
     headers: &[(&str, &str)],
 ) -> Result<Response<Incoming>, ClientError> {
+    send(method, url, headers, Bytes::new()).await
+}
+
+/// Sends one request, and returns when the head of the answer is there. A Host header among `headers` replaces the
+/// URL's own.
+async fn send(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Result<Response<Incoming>, ClientError> {
     let url = Url::parse(url).expect("a URL");
     let authority = format!(
         "{}:{}",
@@ -44,15 +55,15 @@ pub async fn open(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    let mut request = Request::builder()
-        .method(method)
-        .uri(target)
-        .header("host", authority);
+    let mut request = Request::builder().method(method).uri(target);
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", authority);
+    }
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     Ok(sender
-        .send_request(request.body(Empty::<Bytes>::new()).expect("a request"))
+        .send_request(request.body(Full::new(body)).expect("a request"))
         .await?)
 }
 
@@ -62,7 +73,17 @@ pub async fn fetch(
     url: &str,
     headers: &[(&str, &str)],
 ) -> Result<Answered, ClientError> {
-    let (head, body) = open(method, url, headers).await?.into_parts();
+    fetch_with(method, url, headers, Bytes::new()).await
+}
+
+/// Sends one request with a body and reads its whole answer.
+pub async fn fetch_with(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Result<Answered, ClientError> {
+    let (head, body) = send(method, url, headers, body.into()).await?.into_parts();
     Ok(Answered {
         status: head.status,
         headers: head.headers,

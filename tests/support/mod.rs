@@ -2,20 +2,40 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`synthetic`] | an S3 server over HTTP whose objects need neither memory nor disk, and that fails on demand |
 //! | [`client`] | plain HTTP GETs, measured as they come |
-//! | [`readers`] | other people's ZIP readers, as oracles for ours |
+//! | [`downloaders`] | the programs with which people download |
+//! | [`halfway`] | a download that stands still in its middle |
+//! | [`nginx`] | a real nginx in front of a server |
+//! | [`pour`] | the same readers over files that must not land on a disk |
+//! | [`problem`] | errors of the API, held to their contract |
 //! | [`process`] | processes that say where they listen |
+//! | [`readers`] | other people's ZIP readers, as oracles for ours |
+//! | [`relay`] | a pass-through in front of a store, which makes a listing fail |
 //! | [`sdk`] | a client of the S3 SDK for a store on loopback |
 //! | [`server`] | the real binary as a server |
-//! | [`walk`] | what an archive holds, and what a folder holds after extraction |
+//! | [`sparse`] | files whose zeros take no disk |
+//! | [`stores`] | other people's stores, started and stopped |
+//! | [`strict`] | a reader of our own that accepts only archives by our own rules, while they come |
+//! | [`synthetic`] | an S3 server over HTTP whose objects need neither memory nor disk, and that fails on demand |
 //! | [`tools`] | whether an outside program is installed |
+//! | [`wait`] | waiting for what can only be looked at |
+//! | [`walk`] | what an archive holds, and what a folder holds after extraction |
 
 pub mod client;
+pub mod downloaders;
+pub mod halfway;
+pub mod nginx;
+pub mod pour;
+pub mod problem;
 pub mod process;
 pub mod readers;
+pub mod relay;
 pub mod sdk;
 pub mod server;
+pub mod sparse;
+pub mod stores;
+pub mod strict;
 pub mod synthetic;
 pub mod tools;
+pub mod wait;
 pub mod walk;

@@ -58,6 +58,9 @@ pub enum ReadError {
         status: std::process::ExitStatus,
         messages: String,
     },
+    /// The program can only extract into a folder.
+    #[error("{reader:?} does not write what it reads to a pipe")]
+    NoPipe { reader: Reader },
     /// A script printed a line that is not a file.
     #[error("not a line of a listing: {line:?}")]
     Line { line: String },
@@ -181,7 +184,7 @@ pub fn check(readers: &[Reader], archive: &Path, expected: &Contents) {
 }
 
 /// A program in a locale in which names are UTF-8, and messages are in English.
-fn command(program: &str) -> Command {
+pub(super) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command
         .env("LC_ALL", "C.UTF-8")
@@ -253,7 +256,7 @@ fn add(contents: &mut Contents, name: String, held: Held) -> Result<(), ReadErro
     }
 }
 
-fn accept(output: Output) -> Result<Output, ReadError> {
+pub(super) fn accept(output: Output) -> Result<Output, ReadError> {
     if output.status.success() {
         return Ok(output);
     }

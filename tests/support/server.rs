@@ -3,14 +3,17 @@
 //! Its state, its log and, with [`Server::local`], its bucket lie in a temporary folder that goes when it is dropped.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
+use bytes::Bytes;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::client::{self, Answered};
 use super::process::Started;
+use super::wait::eventually;
 
 /// A running `sheaf serve`.
 #[derive(Debug)]
@@ -31,10 +34,16 @@ impl Server {
 
     /// Serves the bucket `bench` of another store, without API keys.
     pub fn over(endpoint: &str) -> Server {
+        Server::over_with(endpoint, &[])
+    }
+
+    /// As [`Server::over`], with further arguments.
+    pub fn over_with(endpoint: &str, arguments: &[&str]) -> Server {
         Server::with(|command, _| {
             command
                 .env("S3_ENDPOINT_URL", endpoint)
-                .env("BUCKET_NAME", "bench");
+                .env("BUCKET_NAME", "bench")
+                .args(arguments);
         })
     }
 
@@ -44,10 +53,8 @@ impl Server {
         let home = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(bucket_in(home.path())).expect("a folder for the bucket");
         let log = File::create(home.path().join("log")).expect("a file for the log");
-        let mut command = sheaf(home.path());
-        command
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .stderr(log);
+        let mut command = serve(home.path());
+        command.stderr(log);
         change(&mut command, home.path());
         let process = Started::new(&mut command).unwrap_or_else(|error| {
             let log = fs::read_to_string(home.path().join("log")).unwrap_or_default();
@@ -64,6 +71,11 @@ impl Server {
     /// The folder that is the bucket `local`.
     pub fn bucket(&self) -> PathBuf {
         bucket_in(self.home.path())
+    }
+
+    /// The folder that its state is in.
+    pub fn state(&self) -> PathBuf {
+        state_in(self.home.path())
     }
 
     /// Puts a file into the bucket, as somebody with a file manager would.
@@ -86,12 +98,69 @@ impl Server {
             .expect("a whole answer")
     }
 
-    /// What it logged so far, line by line.
+    /// Sends a POST with JSON as its body.
+    pub async fn post(&self, target: &str, body: impl Into<Bytes>) -> Answered {
+        let json = [("content-type", "application/json")];
+        self.post_with(target, &json, body).await
+    }
+
+    /// Sends a POST with these headers and no others.
+    pub async fn post_with(
+        &self,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answered {
+        let url = format!("{}{target}", self.url);
+        client::fetch_with("POST", &url, headers, body)
+            .await
+            .expect("a whole answer")
+    }
+
+    /// All that it said so far, to people and to programs.
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.home.path().join("log")).expect("the log")
+    }
+
+    /// What it logged so far, line by line; what it says to people is left out.
     pub fn log(&self) -> Vec<Value> {
-        let log = fs::read_to_string(self.home.path().join("log")).expect("the log");
-        log.lines()
+        let log = self.said();
+        let written = log.rfind('\n').map_or("", |end| &log[..end]);
+        written
+            .lines()
+            .filter(|line| line.starts_with('{'))
             .map(|line| serde_json::from_str(line).expect("a line of JSON"))
             .collect()
+    }
+
+    /// Waits for a line of the log.
+    pub async fn logged(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually("a line of the log", || self.log().into_iter().find(&wanted)).await
+    }
+
+    /// The one line of a request. It is written when the answer ends, which the client may see first.
+    pub async fn line(&self, request_id: &str) -> Value {
+        let ours = |line: &Value| line["request_id"] == request_id;
+        let line = self.logged(ours).await;
+        assert_eq!(self.log().into_iter().filter(ours).count(), 1);
+        line
+    }
+
+    /// Waits until the requests for `path` have ended in `outcomes`, in any order, and returns their lines.
+    pub async fn outcomes(&self, path: &str, outcomes: &[&str]) -> Vec<Value> {
+        let mut wanted = outcomes.to_vec();
+        wanted.sort_unstable();
+        let of_path = |line: &Value| line["message"] == "request" && line["path"] == path;
+        eventually(&format!("{wanted:?}"), || {
+            let lines: Vec<Value> = self.log().into_iter().filter(of_path).collect();
+            let mut found: Vec<&str> = lines
+                .iter()
+                .filter_map(|line| line["outcome"].as_str())
+                .collect();
+            found.sort_unstable();
+            (found == wanted).then_some(lines)
+        })
+        .await
     }
 
     /// The process, to be asked for its memory or to be sent a signal.
@@ -106,10 +175,48 @@ impl Server {
         assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
     }
 
+    /// Waits for the end of the process, while the runtime goes on.
+    pub async fn exited(&mut self) -> ExitStatus {
+        let child = self.process.child();
+        eventually("the end of the process", || {
+            child.try_wait().expect("a process of ours")
+        })
+        .await
+    }
+
     /// Waits for the end of the process.
     pub fn ended(&mut self) -> ExitStatus {
         self.process.child().wait().expect("an exit status")
     }
+}
+
+/// Runs a `sheaf serve` that must not come to listen. Returns its exit code and what it says.
+pub fn refused(change: impl FnOnce(&mut Command, &Path)) -> (Option<i32>, String) {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(bucket_in(home.path())).expect("a folder for the bucket");
+    let mut command = serve(home.path());
+    change(&mut command, home.path());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("a process");
+    let mut listening = String::new();
+    let stdout = child.stdout.take().expect("a piped standard output");
+    BufReader::new(stdout)
+        .read_line(&mut listening)
+        .expect("text");
+    if !listening.is_empty() {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("it listens: {listening}");
+    }
+    let output = child.wait_with_output().expect("an exit status");
+    let said = String::from_utf8(output.stderr).expect("text");
+    (output.status.code(), said)
+}
+
+fn serve(home: &Path) -> Command {
+    let mut command = sheaf(home);
+    command.arg("serve").env("SHEAF_LISTEN", "127.0.0.1:0");
+    command
 }
 
 /// The binary, with a home of its own and nothing else of the environment but the search path.
@@ -119,7 +226,7 @@ pub fn sheaf(home: &Path) -> Command {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
-        .env("SHEAF_STATE_DIR", home.join("state"))
+        .env("SHEAF_STATE_DIR", state_in(home))
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env("AWS_REGION", "us-east-1");
@@ -128,4 +235,8 @@ pub fn sheaf(home: &Path) -> Command {
 
 fn bucket_in(home: &Path) -> PathBuf {
     home.join("bucket")
+}
+
+fn state_in(home: &Path) -> PathBuf {
+    home.join("state")
 }

@@ -117,7 +117,6 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
         expires_in: DEFAULT_EXPIRY,
         queue_max: DEFAULT_QUEUE,
         api_keys: ApiKeys::default(),
-        allow_anonymous: false,
         memory_budget: DEFAULT_BUDGET,
         limits: Limits::default(),
         store: StoreConfig {

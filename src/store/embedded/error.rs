@@ -74,7 +74,7 @@ pub(super) enum OpError {
     },
     #[error("the served folder is read-only")]
     ReadOnly,
-    #[error("the folder of {below:?} cannot be listed")]
+    #[error("the folder with the keys below {below:?} cannot be listed")]
     Unlistable { below: String, source: io::Error },
     #[error("the range lies outside the object's {size} bytes")]
     RangeNotSatisfiable { size: u64 },
@@ -123,7 +123,7 @@ impl From<OpError> for S3Error {
             OpError::NoSuchUpload => S3ErrorCode::NoSuchUpload,
             OpError::PreconditionFailed { .. } => S3ErrorCode::PreconditionFailed,
             OpError::NotModified { .. } => S3ErrorCode::NotModified,
-            OpError::ReadOnly | OpError::Unlistable { .. } => S3ErrorCode::AccessDenied,
+            OpError::ReadOnly => S3ErrorCode::AccessDenied,
             OpError::RangeNotSatisfiable { .. } => S3ErrorCode::InvalidRange,
             OpError::IncompleteBody { .. } | OpError::MissingTrailer { .. } => {
                 S3ErrorCode::IncompleteBody
@@ -136,12 +136,14 @@ impl From<OpError> for S3Error {
             OpError::PartTooSmall { .. } => S3ErrorCode::EntityTooSmall,
             OpError::NoParts => S3ErrorCode::InvalidRequest,
             OpError::ChangedWhileRead => S3ErrorCode::OperationAborted,
-            OpError::Io { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    S3ErrorCode::AccessDenied
+            OpError::Io { source, .. } | OpError::Unlistable { source, .. } => {
+                match source.kind() {
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                        S3ErrorCode::AccessDenied
+                    }
+                    _ => S3ErrorCode::InternalError,
                 }
-                _ => S3ErrorCode::InternalError,
-            },
+            }
         };
         let mut answer = S3Error::with_message(code, error.to_string());
         answer.set_headers(headers_of(&error));

@@ -22,6 +22,11 @@ const MAX_KEY: usize = 1024;
 
 /// The objects whose keys start with `prefix`, in the order of their keys' bytes. Blocks.
 pub(super) fn walk(disk: &Disk, prefix: &str) -> Result<Vec<(Box<str>, Stamp)>, OpError> {
+    // A folder that is gone, or not mounted, must not read as an empty one.
+    fs::metadata(&disk.dir).map_err(|source| OpError::Unlistable {
+        below: String::new(),
+        source,
+    })?;
     let mut rows = Vec::new();
     let (base, filter) = prefix
         .rsplit_once('/')

@@ -41,6 +41,15 @@ fn the_combined_crc_is_that_of_the_bytes() {
 }
 
 #[test]
+fn zeros_are_zeros_of_any_size() {
+    let content = Content::Zeros { size: 3_000_000 };
+    let bytes = vec![0; 3_000_000];
+    assert_eq!(content.crc32(0..3_000_000), crc32fast::hash(&bytes));
+    assert_eq!(content.slice(2_999_990..3_000_000), bytes[..10]);
+    assert_eq!(content.slice(0..3_000_000).len(), 65_536);
+}
+
+#[test]
 fn pieces_at_powers_of_two_differ() {
     let content = Content::pattern("k", 1 << 40, 0);
     let first = content.slice(0..4096);

@@ -33,8 +33,13 @@ impl Answer {
 
     /// An XML document whose root element is `root`.
     pub fn xml(root: &str, inside: &str) -> Self {
-        let document =
-            format!(r#"<?xml version="1.0" encoding="UTF-8"?><{root}>{inside}</{root}>"#);
+        Answer::document(format!(
+            r#"<?xml version="1.0" encoding="UTF-8"?><{root}>{inside}</{root}>"#
+        ))
+    }
+
+    /// A text that is passed off as XML.
+    pub fn document(document: String) -> Self {
         let mut answer = Answer::empty(200).header("content-type", "application/xml");
         answer.range = 0..document.len() as u64;
         answer.content = Content::Bytes(document.into());
@@ -44,11 +49,15 @@ impl Answer {
     /// An S3 error document.
     pub fn failure(failure: Failure) -> Self {
         let inside = element("Code", failure.code)
-            + &element("Message", failure.code)
+            + &element("Message", failure.message)
             + &element("RequestId", "1");
-        Answer {
+        let answer = Answer {
             status: failure.status,
             ..Answer::xml("Error", &inside)
+        };
+        match failure.region {
+            Some(region) => answer.header("x-amz-bucket-region", region),
+            None => answer,
         }
     }
 

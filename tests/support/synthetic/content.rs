@@ -31,6 +31,9 @@ static BLOCK: LazyLock<Bytes> = LazyLock::new(|| {
     Bytes::from(block)
 });
 
+/// A chunk of zero bytes.
+pub static ZEROS: [u8; CHUNK as usize] = [0; CHUNK as usize];
+
 /// What an object holds.
 #[derive(Clone, Debug)]
 pub enum Content {
@@ -38,6 +41,11 @@ pub enum Content {
     Pattern {
         /// Where in the block the object begins.
         start: u64,
+        /// The object's size in bytes.
+        size: u64,
+    },
+    /// Nothing but zero bytes, so that a file system need not keep them.
+    Zeros {
         /// The object's size in bytes.
         size: u64,
     },
@@ -58,26 +66,23 @@ impl Content {
     /// The size in bytes.
     pub fn size(&self) -> u64 {
         match self {
-            Content::Pattern { size, .. } => *size,
+            Content::Pattern { size, .. } | Content::Zeros { size } => *size,
             Content::Bytes(bytes) => bytes.len() as u64,
         }
     }
 
     /// Up to [`CHUNK`] bytes of `range`, from its start, without copying.
     pub fn slice(&self, range: Range<u64>) -> Bytes {
-        let length = (range.end - range.start).min(CHUNK);
-        let start = match self {
-            Content::Pattern { start, .. } => (start + range.start) % PERIOD,
-            Content::Bytes(_) => range.start,
-        } as usize;
-        let source = match self {
-            Content::Pattern { .. } => &*BLOCK,
-            Content::Bytes(bytes) => bytes,
+        let length = (range.end - range.start).min(CHUNK) as usize;
+        let (source, start) = match self {
+            Content::Pattern { start, .. } => (&*BLOCK, (start + range.start) % PERIOD),
+            Content::Zeros { .. } => return Bytes::from_static(&ZEROS[..length]),
+            Content::Bytes(bytes) => (bytes, range.start),
         };
-        source.slice(start..start + length as usize)
+        source.slice(start as usize..start as usize + length)
     }
 
-    /// The CRC-32 of `range`. Of a pattern at most three blocks are hashed, however long the range is.
+    /// The CRC-32 of `range`. Of a pattern or of zeros at most three blocks are hashed, however long the range is.
     pub fn crc32(&self, range: Range<u64>) -> u32 {
         let length = range.end - range.start;
         if matches!(self, Content::Bytes(_)) || length <= PERIOD {

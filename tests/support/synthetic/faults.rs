@@ -18,6 +18,8 @@ use super::requests::{Operation, Request};
 pub enum Fault {
     /// An error answer.
     Answer(Failure),
+    /// 200 with this document as its body.
+    Instead(String),
     /// The true answer, this much later.
     Delay(Duration),
     /// The true answer, up to a byte of its body.
@@ -53,6 +55,10 @@ pub struct Failure {
     pub status: u16,
     /// The `Code` element.
     pub code: &'static str,
+    /// The `Message` element.
+    pub message: &'static str,
+    /// The header `x-amz-bucket-region`.
+    pub region: Option<&'static str>,
 }
 
 impl Failure {
@@ -66,9 +72,33 @@ impl Failure {
     pub const INVALID_REQUEST: Failure = Failure::new(400, "InvalidRequest");
     pub const INTERNAL_ERROR: Failure = Failure::new(500, "InternalError");
     pub const SLOW_DOWN: Failure = Failure::new(503, "SlowDown");
+    pub const SERVICE_UNAVAILABLE: Failure = Failure::new(503, "ServiceUnavailable");
+    pub const INVALID_ACCESS_KEY_ID: Failure = Failure::new(403, "InvalidAccessKeyId");
+    pub const SIGNATURE_DOES_NOT_MATCH: Failure = Failure::new(403, "SignatureDoesNotMatch");
+    pub const EXPIRED_TOKEN: Failure = Failure::new(400, "ExpiredToken");
+    /// The bucket is asked for at the endpoint of another region than its own.
+    pub const PERMANENT_REDIRECT: Failure = Failure {
+        region: Some("eu-west-1"),
+        ..Failure::new(301, "PermanentRedirect")
+    };
+    /// The request is signed for another region than the bucket's.
+    pub const SIGNED_FOR_ANOTHER_REGION: Failure = Failure {
+        message: "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'",
+        ..Failure::new(400, "AuthorizationHeaderMalformed")
+    };
+    /// The Authorization header has no access key.
+    pub const SIGNED_BY_NOBODY: Failure = Failure {
+        message: "The authorization header is malformed; a non-empty Access Key (AKID) must be provided in the credential.",
+        ..Failure::new(400, "AuthorizationHeaderMalformed")
+    };
 
     const fn new(status: u16, code: &'static str) -> Self {
-        Failure { status, code }
+        Failure {
+            status,
+            code,
+            message: code,
+            region: None,
+        }
     }
 }
 

@@ -28,6 +28,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use answer::Answer;
@@ -60,6 +61,9 @@ impl Default for Options {
     }
 }
 
+/// A request that has not come by then will never come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The running server.
 #[derive(Debug)]
 pub struct Synthetic {
@@ -75,6 +79,8 @@ struct Store {
     uploads: Mutex<Uploads>,
     faults: Faults,
     requests: Arc<Requests>,
+    /// How many requests have taken effect.
+    answered: watch::Sender<u64>,
 }
 
 impl Synthetic {
@@ -93,6 +99,7 @@ impl Synthetic {
             uploads: Mutex::default(),
             faults: Faults::default(),
             requests: Arc::default(),
+            answered: watch::Sender::new(0),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -144,6 +151,14 @@ impl Synthetic {
             .values()
             .map(|upload| upload.key.clone())
             .collect()
+    }
+
+    /// Waits until `condition` holds; it is looked at again after every request that has taken effect.
+    pub async fn until(&self, condition: impl Fn(&Synthetic) -> bool) {
+        let mut answered = self.store.answered.subscribe();
+        let met = answered.wait_for(|_| condition(self));
+        let met = tokio::time::timeout(PATIENCE, met).await;
+        assert!(met.is_ok(), "it never came to that");
     }
 
     /// The fault table.
@@ -218,6 +233,7 @@ async fn respond(
     let mut mishap = None;
     match store.faults.strike(&request, &answer.range) {
         Some(Fault::Answer(failure)) => answer = Answer::failure(failure),
+        Some(Fault::Instead(document)) => answer = Answer::document(document),
         fault => {
             if let Some(Fault::Delay(delay)) = fault {
                 tokio::time::sleep(delay).await;
@@ -246,6 +262,7 @@ async fn respond(
     let mut response = http::Response::new(scripted);
     *response.status_mut() = http::StatusCode::from_u16(answer.status).expect("a status");
     *response.headers_mut() = answer.headers;
+    store.answered.send_modify(|answers| *answers += 1);
     Ok(response)
 }
 

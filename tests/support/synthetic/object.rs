@@ -61,6 +61,13 @@ impl SyntheticObject {
         Self::with_content(key, content, etag)
     }
 
+    /// An object of `size` zero bytes, without checksum.
+    pub fn zeros(key: impl Into<String>, size: u64) -> Self {
+        let key = key.into();
+        let etag = hex::encode(Md5::digest(format!("{key} {size} zeros")));
+        Self::with_content(key, Content::Zeros { size }, etag)
+    }
+
     /// An object that holds `bytes`.
     pub fn of(key: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();

@@ -81,6 +81,15 @@ impl Request {
         self.query.get(name).map(String::as_str)
     }
 
+    fn not_everywhere(&self) -> Vec<&'static str> {
+        let asked = |name: &&str| match *name {
+            // The same parameter on a key begins an upload.
+            "uploads of the bucket" => self.key.is_empty() && self.query.contains_key("uploads"),
+            name => self.headers.contains_key(name) || self.query.contains_key(name),
+        };
+        NOT_EVERYWHERE.into_iter().filter(asked).collect()
+    }
+
     /// Which page of a listing this asks for, counted from 1. Continuation tokens carry it.
     pub fn page(&self) -> usize {
         let token = self.parameter("continuation-token").unwrap_or_default();
@@ -98,7 +107,22 @@ pub struct Record {
     pub key: String,
     pub range: Option<String>,
     pub if_match: Option<String>,
+    /// Which of [`NOT_EVERYWHERE`] it asked for.
+    pub not_everywhere: Vec<&'static str>,
+    /// Who signed; `None` where nobody did.
+    pub authorization: Option<String>,
+    pub request_payer: Option<String>,
 }
+
+/// Headers and query parameters that not every store heeds.
+pub const NOT_EVERYWHERE: [&str; 6] = [
+    "if-none-match",
+    "x-amz-copy-source",
+    "x-amz-checksum-type",
+    "start-after",
+    "attributes",
+    "uploads of the bucket",
+];
 
 /// The record of all requests, and gauges.
 #[derive(Debug, Default)]
@@ -146,6 +170,9 @@ impl Requests {
             key: request.key.clone(),
             range: request.header("range").map(str::to_owned),
             if_match: request.header("if-match").map(str::to_owned),
+            not_everywhere: request.not_everywhere(),
+            authorization: request.header("authorization").map(str::to_owned),
+            request_payer: request.header("x-amz-request-payer").map(str::to_owned),
         });
         (request.operation == Operation::GetObject).then(|| {
             let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;

@@ -24,7 +24,7 @@ async fn pages_of_20000_files_are_in_byte_order() {
     }
     expected.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
     assert!(fixture.keys("").await == expected);
-    assert!(keys(&fixture.s3, "", 333).await == expected);
+    assert!(keys(&fixture.s3, "", 900).await == expected);
     let below: Vec<_> = expected
         .iter()
         .filter(|key| key.starts_with("d1/"))
@@ -248,4 +248,15 @@ async fn what_is_no_regular_file_is_passed_over() {
     assert_eq!(fixture.keys("").await, ["a"]);
     assert_eq!(fixture.get_code("socket").await, "NoSuchKey");
     assert_eq!(fixture.get_code("link").await, "NoSuchKey");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_gone_is_no_empty_bucket() {
+    let fixture = Fixture::new();
+    fixture.drop_in("a/b", "x");
+    fs::remove_dir_all(fixture.dir.path()).unwrap();
+    for prefix in ["", "a/"] {
+        let list = fixture.s3.list_objects_v2().bucket(BUCKET).prefix(prefix);
+        assert_eq!(code(list.send().await), "InternalError");
+    }
 }

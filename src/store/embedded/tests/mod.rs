@@ -4,6 +4,7 @@ mod borders;
 mod concurrency;
 mod conditions;
 mod copies;
+mod devices;
 mod folder;
 mod hostile_keys;
 mod listing;
@@ -11,9 +12,10 @@ mod multipart;
 mod multipart_more;
 mod objects;
 mod signatures;
+mod truncation;
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client;
@@ -24,6 +26,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tempfile::TempDir;
 
+use super::disk::Disk;
+use super::incoming::Received;
+use super::record::{Headers, Record, Sidecars, Stamp};
 use super::{BUCKET, EmbeddedStore};
 
 /// A store over a fresh folder, and a client of it.
@@ -193,7 +198,43 @@ fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
     }
 }
 
-fn set_age(path: &std::path::Path, seconds: u64) {
+/// The folders of a store, without the store.
+fn disk(dir: &Path, state: &Path, folder_temp: Option<&Path>) -> Disk {
+    let part = |name: &str| {
+        let path = state.join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    };
+    let temp = part("temp");
+    Disk {
+        dir: fs::canonicalize(dir).unwrap(),
+        hidden: None,
+        objects: part("objects"),
+        uploads: part("uploads"),
+        sidecars: Sidecars::new(part("records"), temp.clone()),
+        locks: part("locks"),
+        folder_temp: folder_temp.unwrap_or(&temp).to_owned(),
+        temp,
+    }
+}
+
+fn record(key: &str, received: &Received) -> Record {
+    Record {
+        key: key.to_owned(),
+        stamp: Stamp {
+            size: 0,
+            modified_ns: 0,
+            inode: 0,
+        },
+        etag: Some(hex::encode(received.md5)),
+        crc32: Some(received.crc32),
+        composite: false,
+        parts: Vec::new(),
+        headers: Headers::default(),
+    }
+}
+
+fn set_age(path: &Path, seconds: u64) {
     let file = File::options().write(true).open(path).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(seconds))
         .unwrap();

@@ -9,7 +9,7 @@ use http_body_util::StreamBody;
 use super::*;
 
 /// A body whose length the SDK cannot see, in small chunks, breaking off with an error where asked to.
-fn stream(content: Vec<u8>, fails: bool) -> ByteStream {
+pub(super) fn stream(content: Vec<u8>, fails: bool) -> ByteStream {
     let mut frames: Vec<Result<Frame<Bytes>, std::io::Error>> = content
         .chunks(60_000)
         .map(|chunk| Ok(Frame::data(Bytes::copy_from_slice(chunk))))
@@ -197,13 +197,14 @@ async fn deleting_leaves_nothing() {
 #[tokio::test]
 async fn several_are_deleted_at_once() {
     let fixture = Fixture::new();
-    for key in ["a", "b", "c<&>"] {
+    for key in ["a", "b", "c<&>", "ctl\u{1}"] {
         fixture.put(key, "x").await;
     }
     let named = |key: &str| ObjectIdentifier::builder().key(key).build().unwrap();
     let list = Delete::builder()
         .objects(named("a"))
         .objects(named("c<&>"))
+        .objects(named("ctl\u{1}"))
         .objects(named("absent"))
         .build()
         .unwrap();
@@ -215,7 +216,7 @@ async fn several_are_deleted_at_once() {
         .send()
         .await
         .unwrap();
-    assert_eq!(done.deleted().len(), 3);
+    assert_eq!(done.deleted().len(), 4);
     assert_eq!(done.errors().len(), 0);
     assert_eq!(fixture.keys("").await, ["b"]);
 }

@@ -1,0 +1,21 @@
+# syntax=docker/dockerfile:1
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /build
+COPY Cargo.toml Cargo.lock README.md ./
+COPY src src
+# Cargo wants to see every target that the manifest names.
+COPY benches benches
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
+    cargo build --release --locked --bin sheaf && cp target/release/sheaf /sheaf
+# Owned by the user below, so that a volume mounted there is writable.
+RUN mkdir /state
+
+# glibc, root certificates and a user; no shell, no package manager.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /sheaf /usr/local/bin/sheaf
+COPY --from=build --chown=nonroot:nonroot /state /state
+ENV SHEAF_LISTEN=0.0.0.0:8080 SHEAF_STATE_DIR=/state SHEAF_LOG_FORMAT=json
+EXPOSE 8080
+USER nonroot
+ENTRYPOINT ["/usr/local/bin/sheaf"]
+CMD ["serve"]
