@@ -1,205 +1,206 @@
-//! What one live archive costs: the server's peak resident memory and its throughput, beside a plain GET of the same
-//! bytes from the same store in the same run.
+//! What downloads cost in memory: the server's peak resident size, with few and many clients, fast and slow ones,
+//! archives of a megabyte and of ten gibibytes. It depends on the memory budget, not on the archive.
 //!
-//! The store, the server and this client are three processes, so that neither the store's memory nor the client's time
-//! counts as the server's. `--quick` takes less and checks that every file of the archive is right.
+//! Every case has a server of its own, as a peak never falls. Downloads are cut off after some seconds: the peak is
+//! reached long before their end. `--quick` takes fewer clients and less time.
 
-use std::env;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 
+#[allow(dead_code, reason = "benches share it, and each uses a part")]
+mod rig;
 #[path = "../tests/support/mod.rs"]
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
-use support::client;
+use rig::{MIB, Plan, mebibytes};
 use support::process::Started;
-use support::readers::Reader;
 use support::server::Server;
-use support::synthetic::object::SyntheticObject;
-use support::synthetic::{Options, Synthetic};
-use support::walk::{Contents, Held, difference};
 
-const MIB: u64 = 1 << 20;
+/// What a slow client takes in a second, in bytes.
+const SLOW: usize = 20_000;
 
-/// The end of central directory record, APPNOTE 4.3.16: its length without a comment, and its signature.
-const END_LENGTH: usize = 22;
-const END_SIGNATURE: &[u8] = b"PK\x05\x06";
-
-/// The objects of one run.
 #[derive(Clone, Copy)]
-struct Plan {
-    objects: u64,
-    size: u64,
-}
-
-impl Plan {
-    const FULL: Plan = Plan {
-        objects: 8,
-        size: 128 * MIB,
-    };
-    const QUICK: Plan = Plan {
-        objects: 16,
-        size: 4 * MIB,
-    };
-
-    fn objects(self) -> impl Iterator<Item = SyntheticObject> {
-        (0..self.objects).map(move |n| SyntheticObject::new(format!("run/{n:04}.pdf"), self.size))
-    }
-
-    fn bytes(self) -> u64 {
-        self.objects * self.size
-    }
+struct Case {
+    name: &'static str,
+    plan: Plan,
+    budget: &'static str,
+    fast: usize,
+    slow: usize,
 }
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = env::args()
-        .skip(1)
-        .filter(|argument| argument != "--bench")
-        .collect();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => runtime.block_on(run(Plan::FULL, false)),
-        ["--quick"] => runtime.block_on(run(Plan::QUICK, true)),
-        ["store", objects, size] => runtime.block_on(store(Plan {
-            objects: objects.parse()?,
-            size: size.parse()?,
-        })),
-        _ => bail!("usage: memory [--quick]"),
+    let Some(quick) = rig::other_part()? else {
+        return Ok(());
+    };
+    let small = Plan::Same {
+        objects: 10,
+        size: 100_000,
+    };
+    let large = Plan::Same {
+        objects: 1280,
+        size: 8 * MIB,
+    };
+    let many = Plan::Same {
+        objects: 20_000,
+        size: 64 * 1024,
+    };
+    let case = |name, plan, budget, fast, slow| Case {
+        name,
+        plan,
+        budget,
+        fast,
+        slow,
+    };
+    let (cases, lasting) = if quick {
+        let cases = vec![
+            case("1 MB", small, "256MiB", 1, 0),
+            case("10 GiB", large, "8MiB", 1, 0),
+            case("10 GiB", large, "256MiB", 1, 20),
+        ];
+        (cases, Duration::from_secs(2))
+    } else {
+        let cases = vec![
+            case("1 MB", small, "8MiB", 1, 0),
+            case("10 GiB", large, "8MiB", 1, 0),
+            case("20,000 files", many, "8MiB", 1, 0),
+            case("1 MB", small, "256MiB", 1, 0),
+            case("10 GiB", large, "256MiB", 1, 0),
+            case("20,000 files", many, "256MiB", 1, 0),
+            case("1 MB", small, "256MiB", 100, 0),
+            case("10 GiB", large, "256MiB", 100, 0),
+            case("10 GiB", large, "256MiB", 0, 100),
+            case("1 MB", small, "256MiB", 0, 1000),
+            case("10 GiB", large, "256MiB", 0, 1000),
+            case("20,000 files", many, "256MiB", 0, 1000),
+            case("10 GiB", large, "256MiB", 1000, 0),
+            case("10 GiB", large, "256MiB", 1, 1000),
+        ];
+        (cases, Duration::from_secs(15))
+    };
+    println!(
+        "archive        budget   fast  slow   idle MiB   peak MiB   refused   MB/s of the fast ones"
+    );
+    let runtime = rig::runtime()?;
+    for case in cases {
+        runtime.block_on(run(case, lasting))?;
     }
-}
-
-/// The store's process: it prints its endpoint, and ends with its standard input.
-async fn store(plan: Plan) -> Result<()> {
-    let store = Synthetic::start(plan.objects(), Options::default()).await;
-    println!("{}", store.endpoint());
-    tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await??;
     Ok(())
 }
 
-/// What came, and how long it took from the request to the last byte.
-struct Passed {
-    bytes: u64,
-    time: Duration,
-    end: Vec<u8>,
-}
-
-impl Passed {
-    fn megabytes_per_second(&self) -> f64 {
-        self.bytes as f64 / 1e6 / self.time.as_secs_f64()
+async fn run(case: Case, lasting: Duration) -> Result<()> {
+    let store = rig::start_store(case.plan, Duration::ZERO)?;
+    let endpoint = store.line.trim().to_owned();
+    let mut server = Server::with(|command: &mut Command, _| {
+        command
+            .env("S3_ENDPOINT_URL", &endpoint)
+            .env("BUCKET_NAME", "bench")
+            .env("SHEAF_MAX_CONNECTIONS", "2000")
+            .args(["--memory-budget", case.budget]);
+    });
+    let address = server.url.trim_start_matches("http://").to_owned();
+    let idle = resident(server.process())?;
+    let mut clients = JoinSet::new();
+    for _ in 0..case.slow {
+        clients.spawn(slow(address.clone(), lasting + Duration::from_secs(3)));
     }
-}
-
-/// GETs `url` and writes what comes to `to`.
-async fn pass(url: &str, mut to: impl Write) -> Result<Passed> {
+    if case.slow > 0 {
+        // The slow ones fill their sockets first, so that the fast ones find them as they are.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
     let start = Instant::now();
-    let answer = client::open("GET", url, &[]).await?;
-    ensure!(answer.status() == 200, "{url} answered {}", answer.status());
-    let mut body = answer.into_body();
-    let mut passed = Passed {
-        bytes: 0,
-        time: Duration::ZERO,
-        end: Vec::new(),
-    };
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else {
-            continue;
-        };
-        passed.bytes += data.len() as u64;
-        passed
-            .end
-            .extend_from_slice(&data[data.len().saturating_sub(END_LENGTH)..]);
-        passed
-            .end
-            .drain(..passed.end.len().saturating_sub(END_LENGTH));
-        to.write_all(&data)?;
+    for _ in 0..case.fast {
+        clients.spawn(fast(address.clone(), lasting));
     }
-    passed.time = start.elapsed();
-    Ok(passed)
-}
-
-async fn run(plan: Plan, checked: bool) -> Result<()> {
-    let this = env::current_exe()?;
-    let numbers = [plan.objects, plan.size].map(|number| number.to_string());
-    let store = Started::new(Command::new(this).arg("store").args(numbers))?;
-    let endpoint = store.line.trim();
-
-    let home = tempfile::tempdir()?;
-    let mut server = Server::over(endpoint);
-    let listening = server.url.clone();
-    let idle = server.process().peak_resident()?;
-
-    let mut plain = Passed {
-        bytes: 0,
-        time: Duration::ZERO,
-        end: Vec::new(),
-    };
-    for object in plan.objects() {
-        let one = pass(&format!("{endpoint}/bench/{}", object.key), io::sink()).await?;
-        plain.bytes += one.bytes;
-        plain.time += one.time;
-    }
-    ensure!(
-        plain.bytes == plan.bytes(),
-        "the store sent {} bytes",
-        plain.bytes
-    );
-
-    let archive = home.path().join("run.zip");
-    let url = format!("{listening}/v1/zip?prefix=run/&include=*");
-    let live = if checked {
-        pass(&url, File::create(&archive)?).await?
-    } else {
-        pass(&url, io::sink()).await?
-    };
-    let peak = server.process().peak_resident()?;
-    ensure!(
-        live.bytes > plan.bytes(),
-        "the archive has {} bytes, less than its files",
-        live.bytes
-    );
-    ensure!(
-        live.end.starts_with(END_SIGNATURE),
-        "the archive has no end of central directory"
-    );
-    if checked {
-        let expected: Contents = plan
-            .objects()
-            .map(|object| (object.key["run/".len()..].to_owned(), Held::object(&object)))
-            .collect();
-        let found = Reader::AsyncZip.read(&archive)?;
-        if let Some(difference) = difference(&expected, &found) {
-            bail!("the archive is not what was asked for:\n{difference}");
+    let (mut bytes, mut refused) = (0, 0);
+    while let Some(ended) = clients.join_next().await {
+        match ended?? {
+            Some(taken) => bytes += taken,
+            None => refused += 1,
         }
     }
-
-    let (plain_rate, live_rate) = (plain.megabytes_per_second(), live.megabytes_per_second());
+    let rate = bytes as f64 / 1e6 / start.elapsed().as_secs_f64().min(lasting.as_secs_f64());
+    let peak = server.process().peak_resident()?;
+    let rate = if case.fast > 0 {
+        format!("{rate:.0}")
+    } else {
+        "-".to_owned()
+    };
     println!(
-        "one live archive of {} objects, {} MiB each",
-        plan.objects,
-        plan.size / MIB
-    );
-    println!(
-        "  plain GETs     {:7.2} s {plain_rate:8.0} MB/s",
-        plain.time.as_secs_f64()
-    );
-    println!(
-        "  live archive   {:7.2} s {live_rate:8.0} MB/s   {:.2} of the plain GETs",
-        live.time.as_secs_f64(),
-        live_rate / plain_rate
-    );
-    let mebibytes = |bytes: u64| bytes as f64 / MIB as f64;
-    println!(
-        "  peak resident  {:7.1} MiB, {:.1} MiB before the first request",
-        mebibytes(peak),
-        mebibytes(idle)
+        "{:<14} {:>6} {:>6} {:>5} {:>10.1} {:>10.1} {refused:>9}   {rate}",
+        case.name,
+        case.budget,
+        case.fast,
+        case.slow,
+        mebibytes(idle),
+        mebibytes(peak)
     );
     Ok(())
+}
+
+/// What is resident now, in bytes.
+fn resident(process: &mut Started) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.child().id()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.map_or_else(|| bail!("no VmRSS"), |kib| Ok(kib * 1024))
+}
+
+/// Asks for the archive; `None` where the server has no room.
+async fn ask(mut stream: TcpStream) -> Result<Option<TcpStream>> {
+    stream
+        .write_all(
+            b"GET /v1/zip?prefix=run/ HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        )
+        .await?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await?;
+    match &status[9..] {
+        b"200" => Ok(Some(stream)),
+        b"503" => Ok(None),
+        other => bail!("the server answered {}", String::from_utf8_lossy(other)),
+    }
+}
+
+/// Takes as much as comes, and asks again when it has all, until the time is over; the bytes that came.
+async fn fast(address: String, lasting: Duration) -> Result<Option<u64>> {
+    let start = Instant::now();
+    let (mut buffer, mut taken) = (vec![0; 256 * 1024], 0);
+    while start.elapsed() < lasting {
+        let Some(mut stream) = ask(TcpStream::connect(&address).await?).await? else {
+            return Ok((taken > 0).then_some(taken));
+        };
+        while start.elapsed() < lasting {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                read => taken += read as u64,
+            }
+        }
+    }
+    ensure!(taken > 0, "nothing came");
+    Ok(Some(taken))
+}
+
+/// Takes a little now and then, until the time is over. It counts for nothing in the rate.
+async fn slow(address: String, lasting: Duration) -> Result<Option<u64>> {
+    let start = Instant::now();
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(16 * 1024)?;
+    let Some(mut stream) = ask(socket.connect(address.parse()?).await?).await? else {
+        return Ok(None);
+    };
+    let mut buffer = vec![0; SLOW / 5];
+    while start.elapsed() < lasting {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        if stream.read(&mut buffer).await? == 0 {
+            break;
+        }
+    }
+    Ok(Some(0))
 }

@@ -60,7 +60,7 @@ impl LiveArchive {
         selection: &Selection,
     ) -> Result<LiveArchive, DownloadError> {
         let share = budget.admit()?;
-        let rows = Rows::open(store, selection).await?;
+        let rows = Rows::open(store, selection, budget).await?;
         share.record(rows.heap_bytes());
         Ok(LiveArchive {
             bucket: selection.bucket().clone(),
@@ -71,6 +71,15 @@ impl LiveArchive {
             ready: VecDeque::new(),
             bytes: 0,
         })
+    }
+
+    /// The same archive, read with at most `reads` under way at once.
+    #[must_use]
+    pub fn at_most(self, reads: usize) -> LiveArchive {
+        LiveArchive {
+            ahead: self.ahead.at_most(reads),
+            ..self
+        }
     }
 
     /// Entries begun so far.

@@ -14,11 +14,15 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{DownloadError, MOST_NAMED};
 use crate::archive::{EntryName, INLINE_MAX, Namer};
 use crate::manifest::Selection;
-use crate::read_ahead::{Before, Item};
+use crate::read_ahead::{Before, Item, MemoryBudget};
 use crate::store::{Object, Store, StoreError};
 
 /// What a listed object costs in memory beside its key and ETag, in bytes: the row, and two allocations.
 const OBJECT_COST: usize = size_of::<Object>() + 32;
+
+/// Objects on a page of the listing while memory is short. A page of 1,000 takes some 200 kB, which is nothing beside
+/// what one download reads ahead, and more than the first reservation of each of a thousand.
+const SHORT_PAGE: i32 = 100;
 
 /// The rows, as items to be read.
 pub struct Rows {
@@ -47,9 +51,13 @@ impl Rows {
     ///
     /// # Errors
     /// [`DownloadError::NothingSelected`] where there is no match; else as the rows themselves.
-    pub async fn open(store: &Store, selection: &Selection) -> Result<Rows, DownloadError> {
+    pub async fn open(
+        store: &Store,
+        selection: &Selection,
+        budget: &MemoryBudget,
+    ) -> Result<Rows, DownloadError> {
         let (sender, pages) = mpsc::channel(1);
-        let listing = list(store.clone(), selection.clone(), sender);
+        let listing = list(store.clone(), selection.clone(), budget.clone(), sender);
         let mut rows = Rows {
             pages,
             page: VecDeque::new(),
@@ -95,9 +103,11 @@ impl Rows {
 async fn list(
     store: Store,
     selection: Selection,
+    budget: MemoryBudget,
     sender: mpsc::Sender<Result<Vec<Object>, StoreError>>,
 ) {
-    let pages = store.list(selection.bucket(), selection.prefix());
+    let most = move || (!budget.is_roomy()).then_some(SHORT_PAGE);
+    let pages = store.list_in_pages(selection.bucket(), selection.prefix(), most);
     let mut pages = std::pin::pin!(pages);
     while let Ok(room) = sender.reserve().await {
         let Some(page) = pages.next().await else {

@@ -73,8 +73,8 @@ impl<'a, R: Reads> MendedRead<'a, R> {
     /// The next chunk, or `None` when all of the range has come.
     ///
     /// # Errors
-    /// [`NoSuchKey`](crate::store::StoreErrorKind::NoSuchKey) and [`Changed`](crate::store::StoreErrorKind::Changed) at once; what can be mended, after [`TRIES`] in a
-    /// row.
+    /// What cannot pass ([`can_pass`](crate::store::StoreErrorKind::can_pass)) at once: the object is gone, or another
+    /// one. What can, after [`TRIES`] in a row.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         while !self.rest.is_empty() {
             let came = match &mut self.body {

@@ -84,6 +84,7 @@ pub struct ReadAhead<R, S, T> {
     /// The item that is being passed on.
     passing: Passing,
     under_way: Arc<AtomicUsize>,
+    most_reads: usize,
     wakes: Arc<AtomicWaker>,
 }
 
@@ -129,7 +130,17 @@ where
             cursors: VecDeque::new(),
             passing: Passing::default(),
             under_way: Arc::default(),
+            most_reads: MOST_READS,
             wakes: Arc::default(),
+        }
+    }
+
+    /// The same, with at most `reads` under way at once instead of [`MOST_READS`].
+    #[must_use]
+    pub fn at_most(self, reads: usize) -> ReadAhead<R, S, T> {
+        ReadAhead {
+            most_reads: reads.max(1),
+            ..self
         }
     }
 
@@ -276,7 +287,7 @@ where
     /// Begins as many reads as the window and the share allow; `true` where there is nothing more to read.
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<bool, ReadAheadError<E>> {
         loop {
-            let busy = self.under_way.load(Ordering::Relaxed) >= MOST_READS;
+            let busy = self.under_way.load(Ordering::Relaxed) >= self.most_reads;
             if (busy && !self.queue.is_empty()) || self.queue.len() >= MOST_PIECES {
                 return Ok(false);
             }

@@ -23,12 +23,26 @@ impl Store {
         bucket: &Bucket,
         prefix: &str,
     ) -> impl Stream<Item = Result<Vec<Object>, StoreError>> + Send + 'static + use<> {
+        self.list_in_pages(bucket, prefix, || None)
+    }
+
+    /// The same, where `most` says before each page how many objects are to be on it at the most.
+    pub fn list_in_pages<F>(
+        &self,
+        bucket: &Bucket,
+        prefix: &str,
+        most: F,
+    ) -> impl Stream<Item = Result<Vec<Object>, StoreError>> + Send + 'static + use<F>
+    where
+        F: Fn() -> Option<i32> + Send + Sync + 'static,
+    {
         let start = Cursor {
             store: self.clone(),
             bucket: bucket.clone(),
             prefix: prefix.to_owned(),
             last_key: None,
             next: Next::First,
+            most,
         };
         stream::try_unfold(start, |mut cursor| async move {
             let page = cursor.page().await?;
@@ -37,12 +51,13 @@ impl Store {
     }
 }
 
-struct Cursor {
+struct Cursor<F> {
     store: Store,
     bucket: Bucket,
     prefix: String,
     last_key: Option<String>,
     next: Next,
+    most: F,
 }
 
 enum Next {
@@ -51,7 +66,7 @@ enum Next {
     Done,
 }
 
-impl Cursor {
+impl<F: Fn() -> Option<i32>> Cursor<F> {
     async fn page(&mut self) -> Result<Option<Vec<Object>>, StoreError> {
         let token = match std::mem::replace(&mut self.next, Next::Done) {
             Next::First => None,
@@ -65,6 +80,7 @@ impl Cursor {
             .bucket(self.bucket.as_str())
             .prefix(&self.prefix)
             .set_continuation_token(token.clone())
+            .set_max_keys((self.most)())
             // A key with a control character makes a plain XML listing unreadable, on every store.
             .encoding_type(EncodingType::Url)
             .set_request_payer(self.store.payer.clone())
