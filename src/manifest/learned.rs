@@ -1,0 +1,310 @@
+//! CRC-32s that were learned by hashing: what rows do not claim, and descriptors and the central directory need.
+//!
+//! They fill in bytes, and never change a layout or an ETag. In memory they are an index beside an open manifest; in
+//! the store a sidecar beside the stored one, so that a replica that starts anew need not hash again.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+/// The first bytes of a sidecar; the last of them is the version of the format.
+const MAGIC: [u8; 8] = *b"sheafc\0\x01";
+
+/// The CRC-32s of one manifest's rows, as far as they are known. They may be learned from many sides at once.
+#[derive(Debug)]
+pub struct Learned {
+    state: Mutex<State>,
+    changes: watch::Sender<u64>,
+    count: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// One bit a row. Both are empty until something is learned.
+    known: Vec<u64>,
+    crc32s: Vec<u32>,
+    /// Known rows.
+    learned: usize,
+    /// Learned, or read from the sidecar, when that was last written or read.
+    stored: usize,
+    /// Whether the sidecar has been read.
+    loaded: bool,
+    /// Rows that somebody waits for.
+    wanted: BTreeSet<usize>,
+    scanning: bool,
+    failure: Option<Arc<crate::store::StoreError>>,
+}
+
+/// A row was hashed twice, and the results differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsteady;
+
+impl Learned {
+    /// Nothing is known yet of `count` rows.
+    pub fn new(count: usize) -> Learned {
+        Learned {
+            state: Mutex::default(),
+            changes: watch::Sender::new(0),
+            count,
+        }
+    }
+
+    /// The CRC-32 of a row, if it is known.
+    pub fn get(&self, index: usize) -> Option<u32> {
+        self.lock().get(index)
+    }
+
+    /// A row has been hashed.
+    ///
+    /// # Errors
+    /// [`Unsteady`] where it had another CRC-32 before; nothing is known of it then.
+    pub fn learn(&self, index: usize, crc32: u32) -> Result<(), Unsteady> {
+        let learned = self.lock().put(index, crc32, self.count);
+        self.changed();
+        learned
+    }
+
+    /// Waits for the next change after `seen`, which is brought up to date.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Asks for rows to be hashed. Returns whether nobody is at it yet, so that the caller must begin.
+    pub fn want(&self, rows: impl IntoIterator<Item = usize>) -> bool {
+        let mut state = self.lock();
+        state.failure = None;
+        for row in rows {
+            if state.get(row).is_none() {
+                state.wanted.insert(row);
+            }
+        }
+        !state.wanted.is_empty() && !std::mem::replace(&mut state.scanning, true)
+    }
+
+    /// The next row to hash. After the last one, whoever asks has stopped, and [`Learned::want`] begins anew.
+    pub fn next_wanted(&self) -> Option<usize> {
+        let mut state = self.lock();
+        loop {
+            let Some(row) = state.wanted.pop_first() else {
+                state.scanning = false;
+                return None;
+            };
+            if state.get(row).is_none() {
+                return Some(row);
+            }
+        }
+    }
+
+    /// Hashing has failed; whoever waits is told, and the next [`Learned::want`] begins anew.
+    pub fn fail(&self, error: crate::store::StoreError) {
+        let mut state = self.lock();
+        state.wanted.clear();
+        state.scanning = false;
+        state.failure = Some(Arc::new(error));
+        drop(state);
+        self.changed();
+    }
+
+    /// Why hashing has failed, since it was last asked for.
+    pub fn failure(&self) -> Option<Arc<crate::store::StoreError>> {
+        self.lock().failure.clone()
+    }
+
+    /// How many of these rows are not known yet.
+    pub fn missing(&self, rows: &[usize]) -> usize {
+        let state = self.lock();
+        rows.iter().filter(|row| state.get(**row).is_none()).count()
+    }
+
+    /// Whether the sidecar should be read before anything is hashed. Says so once.
+    pub fn should_load(&self) -> bool {
+        !std::mem::replace(&mut self.lock().loaded, true)
+    }
+
+    /// Takes over what a sidecar says, and returns whether it was one of this manifest's.
+    pub fn load(&self, sidecar: &[u8]) -> bool {
+        let Some(rows) = decode(sidecar, self.count) else {
+            return false;
+        };
+        let mut state = self.lock();
+        let before = state.learned;
+        for (index, crc32) in rows {
+            if state.get(index).is_none() {
+                // It is not known, so it cannot differ.
+                let _ = state.put(index, crc32, self.count);
+            }
+        }
+        state.stored += state.learned - before;
+        drop(state);
+        self.changed();
+        true
+    }
+
+    /// The sidecar, if it would say more than the one that was last stored; from now on that is this one.
+    pub fn sidecar(&self) -> Option<Bytes> {
+        let mut state = self.lock();
+        if state.learned <= state.stored {
+            return None;
+        }
+        state.stored = state.learned;
+        Some(encode(&state, self.count))
+    }
+
+    /// The sidecar that [`Learned::sidecar`] gave could not be stored.
+    pub fn not_stored(&self) {
+        self.lock().stored = 0;
+    }
+
+    /// The bytes that are kept on the heap once all is known.
+    pub fn heap_bytes(&self) -> usize {
+        self.count * 4 + self.count.div_ceil(64) * 8
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|change| *change += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn get(&self, index: usize) -> Option<u32> {
+        let known = self.known.get(index / 64)? >> (index % 64) & 1 == 1;
+        known.then(|| self.crc32s[index])
+    }
+
+    fn put(&mut self, index: usize, crc32: u32, count: usize) -> Result<(), Unsteady> {
+        if index >= count {
+            return Ok(());
+        }
+        if self.known.is_empty() {
+            self.known = vec![0; count.div_ceil(64)];
+            self.crc32s = vec![0; count];
+        }
+        match self.get(index) {
+            None => {
+                self.known[index / 64] |= 1 << (index % 64);
+                self.crc32s[index] = crc32;
+                self.learned += 1;
+                Ok(())
+            }
+            Some(known) if known == crc32 => Ok(()),
+            Some(_) => {
+                self.known[index / 64] &= !(1 << (index % 64));
+                self.learned -= 1;
+                self.stored = 0;
+                Err(Unsteady)
+            }
+        }
+    }
+}
+
+/// Magic, number of rows (8 bytes), a bit for each row, 4 bytes for each row that is known, a CRC-32 of all that.
+fn encode(state: &State, count: usize) -> Bytes {
+    let mut out = Vec::with_capacity(24 + state.known.len() * 8 + state.learned * 4);
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&(count as u64).to_le_bytes());
+    for word in &state.known {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+    for index in 0..count {
+        if let Some(crc32) = state.get(index) {
+            out.extend_from_slice(&crc32.to_le_bytes());
+        }
+    }
+    let crc32 = crc32fast::hash(&out);
+    out.extend_from_slice(&crc32.to_le_bytes());
+    out.into()
+}
+
+fn decode(sidecar: &[u8], count: usize) -> Option<Vec<(usize, u32)>> {
+    let (body, crc32) = sidecar.split_last_chunk::<4>()?;
+    if crc32fast::hash(body) != u32::from_le_bytes(*crc32) {
+        return None;
+    }
+    let rest = body.strip_prefix(&MAGIC)?;
+    let (declared, rest) = rest.split_first_chunk::<8>()?;
+    if u64::from_le_bytes(*declared) != count as u64 {
+        return None;
+    }
+    let (bits, crc32s) = rest.split_at_checked(count.div_ceil(64) * 8)?;
+    let known = |index: &usize| bits[index / 8] >> (index % 8) & 1 == 1;
+    let rows: Vec<usize> = (0..count).filter(known).collect();
+    let (crc32s, []) = crc32s.as_chunks::<4>() else {
+        return None;
+    };
+    let values = crc32s.iter().map(|bytes| u32::from_le_bytes(*bytes));
+    (rows.len() == crc32s.len()).then(|| rows.into_iter().zip(values).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_learned_is_known() {
+        let learned = Learned::new(100);
+        assert_eq!(learned.get(99), None);
+        learned.learn(99, 7).unwrap();
+        learned.learn(99, 7).unwrap();
+        assert_eq!((learned.get(99), learned.get(98)), (Some(7), None));
+        assert_eq!(learned.learn(99, 8), Err(Unsteady));
+        assert_eq!(learned.get(99), None, "neither is to be trusted");
+        assert_eq!(learned.missing(&[98, 99]), 2);
+    }
+
+    #[test]
+    fn one_scan_at_a_time() {
+        let learned = Learned::new(10);
+        learned.learn(2, 0).unwrap();
+        assert!(!learned.want([2]), "it is known");
+        assert!(learned.want([1, 2, 3]));
+        assert!(!learned.want([5]), "somebody is at it");
+        learned.learn(3, 0).unwrap();
+        assert_eq!(learned.next_wanted(), Some(1));
+        assert_eq!(learned.next_wanted(), Some(5), "3 was learned meanwhile");
+        assert_eq!(learned.next_wanted(), None);
+        assert!(learned.want([7]));
+    }
+
+    #[test]
+    fn a_sidecar_is_written_when_there_is_more_to_say() {
+        let learned = Learned::new(70);
+        assert_eq!(learned.sidecar(), None);
+        learned.learn(1, 11).unwrap();
+        learned.learn(69, 22).unwrap();
+        let sidecar = learned.sidecar().unwrap();
+        assert_eq!(learned.sidecar(), None, "it says nothing new");
+        learned.not_stored();
+        assert_eq!(learned.sidecar(), Some(sidecar.clone()));
+
+        let other = Learned::new(70);
+        other.learn(5, 33).unwrap();
+        assert!(other.load(&sidecar));
+        assert_eq!(
+            [1, 5, 69, 2].map(|row| other.get(row)),
+            [Some(11), Some(33), Some(22), None]
+        );
+        assert!(other.sidecar().is_some(), "5 is not stored yet");
+        assert!(!Learned::new(71).load(&sidecar), "of another manifest");
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_sidecars_do_no_harm(mut bytes in prop::collection::vec(any::<u8>(), 0..200), count in 0..200_usize, sealed: bool) {
+            if sealed {
+                let mut file = [MAGIC.as_slice(), &(count as u64).to_le_bytes(), &bytes].concat();
+                file.extend_from_slice(&crc32fast::hash(&file).to_le_bytes());
+                bytes = file;
+            }
+            let learned = Learned::new(count);
+            learned.load(&bytes);
+            prop_assert_eq!(learned.get(count), None);
+        }
+    }
+}
