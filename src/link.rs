@@ -80,7 +80,9 @@ pub enum InvalidKeyRing {
         number: usize,
     },
     /// An id that cannot stand in a token.
-    #[error("the id of key number {number} must have 1 to {LONGEST_KEY_ID} letters, digits, '-' or '_'")]
+    #[error(
+        "the id of key number {number} must have 1 to {LONGEST_KEY_ID} letters, digits, '-' or '_'"
+    )]
     Id {
         /// Its place in the list, from 1 on.
         number: usize,
@@ -129,8 +131,7 @@ impl KeyRing {
                 return Err(InvalidKeyRing::Repeated { number });
             }
             // HMAC takes a key of any length.
-            let mac =
-                Hmac::new_from_slice(&key).map_err(|_| InvalidKeyRing::Form { number })?;
+            let mac = Hmac::new_from_slice(&key).map_err(|_| InvalidKeyRing::Form { number })?;
             let id = id.to_owned();
             keys.push(Key { id, mac });
         }
@@ -188,7 +189,9 @@ impl KeyRing {
             .map_err(|_| InvalidLink::Forged)?;
         let mut id = [0; 16];
         id.copy_from_slice(&fixed[1..17]);
-        let expires = fixed[17..].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let expires = fixed[17..]
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         let grant = Grant {
             id: Uuid::from_bytes(id),
             expires,

@@ -23,7 +23,7 @@ pub struct Opened {
 /// # Errors
 /// [`CliError::Config`] and [`CliError::OtherBucket`] are mistakes of usage.
 pub async fn open(args: &StoreArgs, url: &S3Url) -> Result<Opened, CliError> {
-    let StoreConfig { place, options } = args.check(Environment::of_process())?;
+    let StoreConfig { place, options, .. } = args.check(Environment::of_process())?;
     let Place::Local { dir, state_dir } = place else {
         let store = Store::connect(&options).await?;
         return Ok(Opened {

@@ -9,8 +9,9 @@ use tokio::net::TcpListener;
 use super::server_record::{PublishedRecord, ServerRecord};
 use super::signals::Signals;
 use super::{CliError, output};
-use crate::config::{Environment, Place, ServeArgs, ServeConfig};
-use crate::http::{self, ServerConfig};
+use crate::config::{ConfigError, Environment, LinkKeys, Place, ServeArgs, ServeConfig};
+use crate::http::{self, LinkConfig, ServerConfig};
+use crate::link::KeyRing;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{Store, StoreOptions};
 
@@ -113,6 +114,11 @@ impl Server {
         if !address.ip().to_canonical().is_loopback() && config.public_url.is_none() {
             tracing::warn!(%url, "clients elsewhere need another address: set --public-url");
         }
+        let links = LinkConfig {
+            keys: link_keys(&config)?,
+            space: config.store.state.space(config.bucket.as_ref()),
+            state_prefix: config.store.state.prefix.clone(),
+        };
         Ok(Server {
             url,
             config: ServerConfig {
@@ -124,6 +130,7 @@ impl Server {
                 public_url: config.public_url,
                 expires_in: config.expires_in,
                 queue_max: config.queue_max,
+                links,
                 limits: config.limits,
             },
             listener,
@@ -137,6 +144,20 @@ impl Server {
             .await
             .map_err(CliError::Server)
     }
+}
+
+/// The keys that sign links. Only where there is no place to keep one does it end with the process.
+fn link_keys(config: &ServeConfig) -> Result<KeyRing, CliError> {
+    if let LinkKeys::Unkept = config.link_keys {
+        tracing::warn!("links will end with this process: set SHEAF_LINK_KEYS or --state-dir");
+        let keys = KeyRing::parse(&KeyRing::generate());
+        return keys.map_err(|error| ConfigError::LinkKeys(error).into());
+    }
+    let (keys, made) = config.link_keys.open()?;
+    if let Some(path) = made {
+        tracing::info!(path = %path.display(), "made a key for links; servers that answer the same links share it as SHEAF_LINK_KEYS");
+    }
+    Ok(keys)
 }
 
 /// Listens on the first address that can be had.

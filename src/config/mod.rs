@@ -3,17 +3,21 @@
 //! | file | owns |
 //! |---|---|
 //! | [`store`] | which store, and how it is reached |
+//! | [`link_keys`] | the keys that sign links |
 //! | [`serve`] | the listener, who may come in, and bounds |
 
+pub mod link_keys;
 pub mod serve;
 pub mod store;
 
 use std::path::PathBuf;
 
+pub use link_keys::{LinkKeys, LinkKeysError};
 pub use serve::{ServeArgs, ServeConfig};
-pub use store::{Place, StoreArgs, StoreConfig};
+pub use store::{Place, StateConfig, StoreArgs, StoreConfig};
 
 use crate::http::InvalidApiKeys;
+use crate::link::InvalidKeyRing;
 use crate::manifest::InvalidSelection;
 use crate::store::InvalidBucket;
 
@@ -87,6 +91,20 @@ pub enum ConfigError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Keys for links that are no good.
+    #[error("SHEAF_LINK_KEYS: {0}")]
+    LinkKeys(InvalidKeyRing),
+    /// A state bucket that breaks the naming rules.
+    #[error("--state-bucket: {0}")]
+    StateBucket(InvalidBucket),
+    /// A state prefix that would hide other keys, or be no prefix of a key.
+    #[error(
+        "--state-prefix: {0:?} must end with '/', not begin with one, and have at most 512 bytes"
+    )]
+    StatePrefix(String),
+    /// The embedded store keeps sheaf's own objects apart from the folder.
+    #[error("--state-bucket, --state-prefix: with --local sheaf's own objects are in --state-dir")]
+    LocalState,
     /// The folder to serve is not there.
     #[error("--local: cannot use {dir}: {source}")]
     Folder {

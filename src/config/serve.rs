@@ -10,7 +10,7 @@ use clap::builder::FalseyValueParser;
 use url::Url;
 
 use super::store::positive;
-use super::{ConfigError, Environment, Place, StoreArgs, StoreConfig, web_url};
+use super::{ConfigError, Environment, LinkKeys, Place, StoreArgs, StoreConfig, web_url};
 use crate::http::{ApiKeys, Limits};
 use crate::manifest::Selection;
 use crate::period::Period;
@@ -133,6 +133,8 @@ pub struct ServeConfig {
     pub queue_max: usize,
     /// Who may use the API.
     pub api_keys: ApiKeys,
+    /// What signs links.
+    pub link_keys: LinkKeys,
     /// Bounds on what clients can hold.
     pub limits: Limits,
     /// Where the objects are.
@@ -186,6 +188,7 @@ impl ServeArgs {
             expires_in: expiry(self.expires_in)?,
             queue_max: self.queue_max.get(),
             api_keys,
+            link_keys: LinkKeys::of(environment, store.state_dir.as_deref())?,
             limits: Limits {
                 max_connections: self.max_connections.get(),
                 header_timeout: self.header_timeout.duration(),

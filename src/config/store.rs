@@ -7,8 +7,13 @@ use clap::{Args, ValueEnum};
 use sha2::{Digest, Sha256};
 
 use super::{ConfigError, Environment, web_url};
+use crate::manifest::StateSpace;
+use crate::manifest::selection::STATE_PREFIX;
 use crate::period::Period;
-use crate::store::StoreOptions;
+use crate::store::{Bucket, StoreOptions, embedded};
+
+/// The longest prefix of sheaf's own keys, in bytes: what follows it must fit into a key.
+const LONGEST_STATE_PREFIX: usize = 512;
 
 /// Raw options of the store.
 #[derive(Args, Clone, Debug, Default)]
@@ -32,6 +37,28 @@ pub struct StoreArgs {
         hide_env_values = true
     )]
     pub state_dir: Option<PathBuf>,
+
+    /// The bucket where sheaf keeps its own objects, links for one [default: the bucket of requests that name none]
+    ///
+    /// All servers that answer the same links need the same.
+    #[arg(
+        long,
+        value_name = "BUCKET",
+        env = "SHEAF_STATE_BUCKET",
+        hide_env_values = true
+    )]
+    pub state_bucket: Option<String>,
+
+    /// What the keys of sheaf's own objects begin with [default: .sheaf/]
+    ///
+    /// Nothing below it is ever part of an archive or a manifest.
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        env = "SHEAF_STATE_PREFIX",
+        hide_env_values = true
+    )]
+    pub state_prefix: Option<String>,
 
     /// Use another S3 store than AWS: `http://127.0.0.1:9000`
     ///
@@ -120,6 +147,38 @@ pub struct StoreConfig {
     pub place: Place,
     /// How it is reached.
     pub options: StoreOptions,
+    /// Where sheaf keeps its own objects.
+    pub state: StateConfig,
+    /// A folder for what only this machine needs to know; `None` where there is no home to keep it in.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Where sheaf keeps its own objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateConfig {
+    /// Their bucket, where it is not the default one.
+    pub bucket: Option<Bucket>,
+    /// What their keys begin with; ends in `/`.
+    pub prefix: String,
+}
+
+impl Default for StateConfig {
+    fn default() -> StateConfig {
+        StateConfig {
+            bucket: None,
+            prefix: STATE_PREFIX.to_owned(),
+        }
+    }
+}
+
+impl StateConfig {
+    /// The place of sheaf's own objects, where requests that name no bucket mean `default`.
+    pub fn space(&self, default: Option<&Bucket>) -> Option<StateSpace> {
+        Some(StateSpace {
+            bucket: self.bucket.as_ref().or(default)?.clone(),
+            prefix: self.prefix.clone(),
+        })
+    }
 }
 
 /// Which store.
@@ -174,7 +233,45 @@ impl StoreArgs {
                 .max_store_connections
                 .map_or(defaults.max_connections, NonZeroUsize::get),
         };
-        Ok(StoreConfig { place, options })
+        let state_dir = match &place {
+            Place::Local { state_dir, .. } => Some(state_dir.clone()),
+            Place::Remote => match &self.state_dir {
+                Some(state_dir) => Some(state_dir.clone()),
+                None => default_state_dir(environment).ok(),
+            },
+        };
+        Ok(StoreConfig {
+            state: self.state(&place)?,
+            state_dir,
+            place,
+            options,
+        })
+    }
+
+    fn state(&self, place: &Place) -> Result<StateConfig, ConfigError> {
+        let mut state = StateConfig::default();
+        if let Some(name) = &self.state_bucket {
+            state.bucket = Some(Bucket::new(name).map_err(ConfigError::StateBucket)?);
+        }
+        if let Some(prefix) = &self.state_prefix {
+            // Without a slash at its end it would hide keys that only begin alike.
+            let sound = prefix.len() <= LONGEST_STATE_PREFIX
+                && prefix.ends_with('/')
+                && !prefix.starts_with('/');
+            if !sound {
+                return Err(ConfigError::StatePrefix(prefix.clone()));
+            }
+            state.prefix.clone_from(prefix);
+        }
+        let own = state.prefix == STATE_PREFIX
+            && state
+                .bucket
+                .as_ref()
+                .is_none_or(|bucket| bucket.as_str() == embedded::BUCKET);
+        if *place != Place::Remote && !own {
+            return Err(ConfigError::LocalState);
+        }
+        Ok(state)
     }
 
     fn local(&self, dir: &Path, environment: Environment<'_>) -> Result<Place, ConfigError> {

@@ -5,13 +5,26 @@
 //! | [`rows`] | the selected objects of a listing, each with its entry name |
 //! | [`read`] | one object's bytes, mended where a read breaks |
 //! | [`live`] | the archive of a prefix as it is now |
+//! | [`steps`] | a range of a frozen archive as steps, each with what it reads |
+//! | [`ranged`] | ranged reads in order, mended where they break |
+//! | [`frozen`] | any range of a frozen archive |
+//! | [`scan`] | hashing objects whose CRC-32 nobody knows |
 
+pub mod frozen;
 pub mod live;
+pub mod ranged;
 pub mod read;
 pub mod rows;
+pub mod scan;
+pub mod steps;
 
+use std::sync::Arc;
+
+pub use frozen::FrozenArchive;
 pub use live::LiveArchive;
+pub use scan::Scanner;
 
+use crate::manifest::LibraryError;
 use crate::store::StoreError;
 
 /// Why an archive cannot be begun, or cannot be finished.
@@ -44,6 +57,28 @@ pub enum DownloadError {
         /// The CRC-32 of the bytes that came.
         computed: u32,
     },
+    /// An object gave other bytes than before under the same ETag.
+    #[error("s3://{bucket}/{} gave other bytes than before, although its ETag is the same", key.escape_default())]
+    Unsteady {
+        /// The object's bucket.
+        bucket: String,
+        /// The object's key.
+        key: String,
+    },
+    /// A checksum that the answer needs is not known yet.
+    #[error("{missing} of {needed} objects are still being hashed for this range")]
+    ChecksumsPending {
+        /// Checksums that the range needs and objects before it have.
+        needed: usize,
+        /// Those that are not known yet.
+        missing: usize,
+    },
+    /// An object could not be hashed.
+    #[error("a checksum is not known and could not be computed: {0}")]
+    Scan(Arc<StoreError>),
+    /// The link came to its end.
+    #[error(transparent)]
+    Link(#[from] LibraryError),
 }
 
 /// How many keys an error names at the most.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use super::socket::ResetFlag;
 
@@ -22,6 +23,7 @@ pub struct Details(Arc<Mutex<Fields>>);
 
 #[derive(Debug, Default)]
 struct Fields {
+    link: Option<Uuid>,
     bucket: Option<String>,
     prefix: Option<String>,
     entries: Option<u64>,
@@ -35,6 +37,11 @@ impl Details {
             fields.bucket = Some(bucket.to_owned());
             fields.prefix = Some(prefix.to_owned());
         });
+    }
+
+    /// Which link it is about; its id, never its token.
+    pub fn link(&self, id: Uuid) {
+        self.with(|fields| fields.link = Some(id));
     }
 
     /// How many entries or lines the answer has, so far.
@@ -89,7 +96,7 @@ pub struct Record {
     pub id: RequestId,
     /// Its method.
     pub method: Method,
-    /// Its path, without the query: a presigned URL's query is a credential.
+    /// Its path, without the query (a presigned URL's is a credential) and without the token of a link.
     pub path: String,
     /// The status of its answer.
     pub status: StatusCode,
@@ -146,6 +153,7 @@ impl Recorded {
         let (request_id, method, status, bytes) =
             (id.as_str(), method.as_str(), status.as_u16(), self.bytes);
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let link = fields.link.map(tracing::field::display);
         let (bucket, prefix, entries) = (
             fields.bucket.as_deref(),
             fields.prefix.as_deref(),
@@ -158,6 +166,7 @@ impl Recorded {
                 method,
                 path,
                 status,
+                link,
                 bucket,
                 prefix,
                 entries,
@@ -173,6 +182,7 @@ impl Recorded {
                 method,
                 path,
                 status,
+                link,
                 bucket,
                 prefix,
                 entries,

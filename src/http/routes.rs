@@ -8,21 +8,28 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, get, on, post};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use axum::routing::{MethodFilter, delete, get, on, post};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::door::Door;
+use super::links::Links;
 use super::record::{Details, Record, Recorded, RequestId};
 use super::socket::ResetFlag;
-use super::{Problem, ServerConfig, manifests, zip};
+use super::{Problem, ServerConfig, archive, links, manifests, zip};
+use crate::link::without_token;
 use crate::manifest::Selection;
 use crate::store::Bucket;
 use crate::store::embedded::{self, EmbeddedStore};
 
 /// The header that carries a request's id, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the paths of links begin with.
+const LINKS: &str = "/d/";
+
+const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// The description of the API (OpenAPI 3.1).
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -33,6 +40,7 @@ pub struct App {
     /// The checked configuration.
     pub config: Arc<ServerConfig>,
     door: Arc<Door>,
+    links: Option<Links>,
 }
 
 /// Answers requests; one for all connections.
@@ -52,19 +60,40 @@ impl App {
         prefix: Option<&str>,
         include: &[String],
     ) -> Result<Selection, Problem> {
-        let bucket = match bucket.filter(|name| !name.is_empty()) {
-            Some(name) => Bucket::new(name)?,
-            None => self
-                .config
-                .default_bucket
-                .clone()
-                .ok_or_else(Problem::no_bucket)?,
-        };
-        Ok(Selection::new(
-            bucket,
-            prefix.unwrap_or(&self.config.default_prefix),
-            include,
-        )?)
+        let bucket = self.bucket(bucket)?;
+        let prefix = prefix.unwrap_or(&self.config.default_prefix);
+        let selection = Selection::new(bucket, prefix, include)?;
+        Ok(selection.apart_from(&self.config.links.state_prefix))
+    }
+
+    /// The bucket that a request means.
+    ///
+    /// # Errors
+    /// 400 `malformed-selection`.
+    pub fn bucket(&self, name: Option<&str>) -> Result<Bucket, Problem> {
+        match name.filter(|name| !name.is_empty()) {
+            Some(name) => Ok(Bucket::new(name)?),
+            None => {
+                let default = self.config.default_bucket.clone();
+                default.ok_or_else(Problem::no_bucket)
+            }
+        }
+    }
+
+    /// The server's links.
+    ///
+    /// # Errors
+    /// 409 `no-state-bucket`.
+    pub fn links(&self) -> Result<&Links, Problem> {
+        self.links.as_ref().ok_or_else(Problem::no_state_bucket)
+    }
+
+    /// What URLs of this server begin with, if it is known: the public URL, or on loopback what the client calls it.
+    pub fn base_url(&self, headers: &HeaderMap) -> Option<String> {
+        match &self.config.public_url {
+            Some(url) => Some(url.as_str().trim_end_matches('/').to_owned()),
+            None => self.door.loopback_url(headers),
+        }
     }
 }
 
@@ -73,7 +102,9 @@ impl Service {
     pub fn new(config: ServerConfig, address: SocketAddr) -> Service {
         let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
         let embedded = config.embedded.clone();
+        let links = Links::new(&config.store, &config.links);
         let app = App {
+            links,
             config: Arc::new(config),
             door: Arc::new(door),
         };
@@ -83,15 +114,21 @@ impl Service {
                 on(MethodFilter::GET.or(MethodFilter::HEAD), zip::live),
             )
             .route("/v1/manifests", post(manifests::create))
+            .route("/v1/links", post(links::create))
+            .route("/v1/links/{id}", delete(links::revoke))
             .route("/", get(index))
             .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
         let router = api
+            .route(
+                "/d/{link}/{filename}",
+                on(MethodFilter::GET.or(MethodFilter::HEAD), archive::download),
+            )
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .route("/openapi.json", get(|| async { as_json(OPENAPI) }))
-            .fallback(|uri: Uri| async move { Problem::not_found(uri.path()) })
+            .fallback(|uri: Uri| async move { Problem::not_found(&without_token(uri.path())) })
             .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
-                Problem::method_not_allowed(method.as_str(), uri.path())
+                Problem::method_not_allowed(method.as_str(), &without_token(uri.path()))
             })
             .with_state(app);
         Service { router, embedded }
@@ -125,10 +162,21 @@ impl Service {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
+        if path.starts_with(LINKS) {
+            // The path is a credential: it must not leave with a referrer, nor be found by a search engine.
+            for (name, value) in [
+                (header::REFERRER_POLICY, "no-referrer"),
+                (ROBOTS, "noindex"),
+            ] {
+                response
+                    .headers_mut()
+                    .insert(name, HeaderValue::from_static(value));
+            }
+        }
         let record = Record {
             id,
             method,
-            path,
+            path: without_token(&path),
             status: response.status(),
             began,
             details,

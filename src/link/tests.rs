@@ -41,7 +41,11 @@ fn keys_rotate_by_their_ids() {
     let both = ring(&format!("{NEW},\n {OLD} "));
     let by_old = old.sign(id(), 1000);
     assert!(both.verify(&by_old, 0).is_ok());
-    assert_eq!(both.sign(id(), 1000), new.sign(id(), 1000), "the first signs");
+    assert_eq!(
+        both.sign(id(), 1000),
+        new.sign(id(), 1000),
+        "the first signs"
+    );
     assert_eq!(new.verify(&by_old, 0), Err(InvalidLink::Forged));
     // The same id over another key.
     let other = ring("old:ffffffffffffffffffffffffffffffff");

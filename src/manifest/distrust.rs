@@ -89,7 +89,9 @@ mod tests {
     #[test]
     fn claims_read_back_once_each() {
         let list = ["a\n\"b", "c", "c"].map(claim);
-        let list = list.into_iter().fold(Distrusted::default(), Distrusted::with);
+        let list = list
+            .into_iter()
+            .fold(Distrusted::default(), Distrusted::with);
         let mut lines = list.write().to_vec();
         assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count(), 2);
         lines.extend_from_slice(b"nonsense\n");

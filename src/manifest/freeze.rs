@@ -7,10 +7,10 @@
 use futures::stream::{self, Stream};
 use futures::{StreamExt, TryStreamExt, pin_mut};
 
+use super::Selection;
 use super::distrust::Distrusted;
 use super::selection::is_own;
 use super::stored::{Freezer, Row};
-use super::Selection;
 use crate::archive::INLINE_MAX;
 use crate::store::{Bucket, Headed, Object, Store, StoreError, StoreErrorKind};
 
@@ -43,7 +43,10 @@ pub enum FreezeError {
     #[error("no object under the prefix matches the include patterns")]
     NothingSelected,
     /// Objects in an archive tier, without a restored copy.
-    #[error("{} must be restored from their archive tier before they can be read", named(keys))]
+    #[error(
+        "{} must be restored from their archive tier before they can be read",
+        named(keys)
+    )]
     Archived {
         /// The first of them.
         keys: Vec<String>,
@@ -61,7 +64,10 @@ pub enum FreezeError {
         keys: Vec<String>,
     },
     /// Keys of folder markers, or of sheaf's own objects.
-    #[error("{} are folder markers or sheaf's own objects, which no archive holds", named(keys))]
+    #[error(
+        "{} are folder markers or sheaf's own objects, which no archive holds",
+        named(keys)
+    )]
     Own {
         /// The first of them.
         keys: Vec<String>,

@@ -5,12 +5,18 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::store::StoreError;
+
 /// The first bytes of a sidecar; the last of them is the version of the format.
 const MAGIC: [u8; 8] = *b"sheafc\0\x01";
+
+/// How long rows are hashed for somebody who does not ask again.
+const INTEREST: Duration = Duration::from_secs(600);
 
 /// The CRC-32s of one manifest's rows, as far as they are known. They may be learned from many sides at once.
 #[derive(Debug)]
@@ -33,8 +39,12 @@ struct State {
     loaded: bool,
     /// Rows that somebody waits for.
     wanted: BTreeSet<usize>,
+    /// When somebody last asked for one.
+    asked: Option<Instant>,
     scanning: bool,
-    failure: Option<Arc<crate::store::StoreError>>,
+    /// A write of the sidecar is under way or about to begin.
+    writing: bool,
+    failure: Option<Arc<StoreError>>,
 }
 
 /// A row was hashed twice, and the results differ.
@@ -75,6 +85,7 @@ impl Learned {
     pub fn want(&self, rows: impl IntoIterator<Item = usize>) -> bool {
         let mut state = self.lock();
         state.failure = None;
+        state.asked = Some(Instant::now());
         for row in rows {
             if state.get(row).is_none() {
                 state.wanted.insert(row);
@@ -83,32 +94,38 @@ impl Learned {
         !state.wanted.is_empty() && !std::mem::replace(&mut state.scanning, true)
     }
 
-    /// The next row to hash. After the last one, whoever asks has stopped, and [`Learned::want`] begins anew.
+    /// The next row to hash, as long as somebody still asks.
     pub fn next_wanted(&self) -> Option<usize> {
         let mut state = self.lock();
-        loop {
-            let Some(row) = state.wanted.pop_first() else {
-                state.scanning = false;
-                return None;
-            };
+        if state.asked.is_some_and(|asked| asked.elapsed() > INTEREST) {
+            state.wanted.clear();
+        }
+        while let Some(row) = state.wanted.pop_first() {
             if state.get(row).is_none() {
                 return Some(row);
             }
         }
+        None
+    }
+
+    /// Whoever hashes would stop. Returns whether nothing more is wanted; then [`Learned::want`] begins anew.
+    pub fn stop(&self) -> bool {
+        let mut state = self.lock();
+        state.scanning = !state.wanted.is_empty();
+        !state.scanning
     }
 
     /// Hashing has failed; whoever waits is told, and the next [`Learned::want`] begins anew.
-    pub fn fail(&self, error: crate::store::StoreError) {
+    pub fn fail(&self, error: StoreError) {
         let mut state = self.lock();
         state.wanted.clear();
-        state.scanning = false;
         state.failure = Some(Arc::new(error));
         drop(state);
         self.changed();
     }
 
     /// Why hashing has failed, since it was last asked for.
-    pub fn failure(&self) -> Option<Arc<crate::store::StoreError>> {
+    pub fn failure(&self) -> Option<Arc<StoreError>> {
         self.lock().failure.clone()
     }
 
@@ -142,9 +159,16 @@ impl Learned {
         true
     }
 
+    /// Whether the caller is to write a sidecar: there is more to say than the last one does, and nobody else is at it.
+    pub fn begin_writing(&self) -> bool {
+        let mut state = self.lock();
+        state.learned > state.stored && !std::mem::replace(&mut state.writing, true)
+    }
+
     /// The sidecar, if it would say more than the one that was last stored; from now on that is this one.
     pub fn sidecar(&self) -> Option<Bytes> {
         let mut state = self.lock();
+        state.writing = false;
         if state.learned <= state.stored {
             return None;
         }
@@ -268,8 +292,12 @@ mod tests {
         learned.learn(3, 0).unwrap();
         assert_eq!(learned.next_wanted(), Some(1));
         assert_eq!(learned.next_wanted(), Some(5), "3 was learned meanwhile");
+        assert!(!learned.want([7]));
+        assert!(!learned.stop(), "7 came in the last moment");
+        assert_eq!(learned.next_wanted(), Some(7));
         assert_eq!(learned.next_wanted(), None);
-        assert!(learned.want([7]));
+        assert!(learned.stop());
+        assert!(learned.want([8]));
     }
 
     #[test]

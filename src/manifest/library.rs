@@ -167,7 +167,9 @@ impl Library {
             return Ok(known.open.clone());
         }
         let asked = Instant::now();
-        let outcome = self.ask(id, book.as_ref().map(|known| known.etag.as_str())).await;
+        let outcome = self
+            .ask(id, book.as_ref().map(|known| known.etag.as_str()))
+            .await;
         let (open, etag) = match outcome {
             Ok(Some(loaded)) => loaded,
             Ok(None) => match book.as_mut() {
@@ -283,9 +285,9 @@ impl Library {
             .read_whole(&self.space.bucket, &key, None, Distrusted::LARGEST)
             .await;
         match read {
-            Ok(whole) => Ok(whole.map_or_else(Distrusted::default, |whole| {
-                Distrusted::read(&whole.bytes)
-            })),
+            Ok(whole) => {
+                Ok(whole.map_or_else(Distrusted::default, |whole| Distrusted::read(&whole.bytes)))
+            }
             Err(error) if matches!(error.kind, StoreErrorKind::NoSuchKey) => {
                 Ok(Distrusted::default())
             }

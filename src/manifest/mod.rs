@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`selection`] | bucket, prefix and patterns: which objects are meant |
 //! | [`mod@freeze`] | the rows of a selection, for good, with the store's checksums |
+//! | [`mod@issue`] | making a link of it |
 //! | [`stored`] | a frozen manifest as bytes |
 //! | [`library`] | stored manifests in the bucket, and those that are open |
 //! | [`learned`] | checksums that were learned by hashing |
@@ -13,6 +14,7 @@
 
 pub mod distrust;
 pub mod freeze;
+pub mod issue;
 pub mod jsonl;
 pub mod learned;
 pub mod library;
@@ -21,6 +23,7 @@ pub mod selection;
 pub mod stored;
 
 pub use freeze::{Chosen, FreezeError, freeze};
+pub use issue::{IssueError, Issued, Wish, issue};
 pub use library::{Library, LibraryError, Open, StateSpace};
 pub use publish::{ManifestError, PublishOptions, Published, publish};
 pub use selection::{InvalidSelection, Selection};

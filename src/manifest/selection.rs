@@ -145,7 +145,9 @@ impl Selection {
             return false;
         };
         let folder_marker = object.size == 0 && key.ends_with('/');
-        !folder_marker && !is_own(key, &self.state_prefix) && self.include.is_match(below.to_lowercase())
+        !folder_marker
+            && !is_own(key, &self.state_prefix)
+            && self.include.is_match(below.to_lowercase())
     }
 }
 

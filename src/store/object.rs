@@ -170,7 +170,10 @@ impl ObjectBody {
 }
 
 /// A checksum counts only where it covers the whole object: `…-3` is a checksum of three parts' checksums.
-pub(super) fn full_object(crc32: Option<&str>, kind: Option<&aws_sdk_s3::types::ChecksumType>) -> Option<u32> {
+pub(super) fn full_object(
+    crc32: Option<&str>,
+    kind: Option<&aws_sdk_s3::types::ChecksumType>,
+) -> Option<u32> {
     if kind == Some(&aws_sdk_s3::types::ChecksumType::Composite) {
         return None;
     }

@@ -5,6 +5,7 @@
 mod support;
 
 mod cli;
+mod links;
 mod live;
 mod manifest;
 mod program;

@@ -66,6 +66,11 @@ impl Server {
         bucket_in(self.home.path())
     }
 
+    /// The folder that holds its state.
+    pub fn state(&self) -> PathBuf {
+        self.home.path().join("state")
+    }
+
     /// Puts a file into the bucket, as somebody with a file manager would.
     pub fn drop_in(&self, key: &str, content: impl AsRef<[u8]>) {
         let path = self.bucket().join(key);

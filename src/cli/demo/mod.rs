@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::serve::{Server, listen};
 use super::signals::Signals;
 use super::{CliError, output};
-use crate::config::{Place, ServeConfig, StoreConfig};
+use crate::config::{LinkKeys, Place, ServeConfig, StateConfig, StoreConfig};
 use crate::http::{ApiKeys, Limits};
 use crate::manifest::publish::{DEFAULT_EXPIRY, DEFAULT_QUEUE};
 use crate::store::embedded;
@@ -116,6 +116,7 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
         expires_in: DEFAULT_EXPIRY,
         queue_max: DEFAULT_QUEUE,
         api_keys: ApiKeys::default(),
+        link_keys: LinkKeys::KeptIn(place.state.clone()),
         limits: Limits::default(),
         store: StoreConfig {
             place: Place::Local {
@@ -123,6 +124,8 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
                 state_dir: place.state.clone(),
             },
             options: StoreOptions::default(),
+            state: StateConfig::default(),
+            state_dir: Some(place.state.clone()),
         },
     })
 }

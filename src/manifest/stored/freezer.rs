@@ -47,7 +47,10 @@ impl Freezer {
     /// If it does not.
     pub fn push(&mut self, row: &Row) {
         let index = self.count();
-        assert!(index == 0 || self.before < row.key, "rows come in the order of their keys");
+        assert!(
+            index == 0 || self.before < row.key,
+            "rows come in the order of their keys"
+        );
         if index.is_multiple_of(BLOCK) {
             self.blocks.push(self.rows.len());
             self.before.clear();

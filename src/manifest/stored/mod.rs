@@ -104,7 +104,9 @@ pub enum StoredError {
     #[error("the file is no stored manifest, or one of another version of sheaf")]
     Magic,
     /// It was cut short or altered.
-    #[error("the stored manifest is damaged: its checksum is {found:08x} instead of {expected:08x}")]
+    #[error(
+        "the stored manifest is damaged: its checksum is {found:08x} instead of {expected:08x}"
+    )]
     Checksum {
         /// What stands in the file.
         expected: u32,
@@ -124,7 +126,9 @@ pub enum StoredError {
     #[error("the stored manifest has other rows than its header says")]
     Count,
     /// This program would make another archive of the rows than the one that frozen them.
-    #[error("the stored manifest was made by another version of sheaf, whose archive has other names or another length")]
+    #[error(
+        "the stored manifest was made by another version of sheaf, whose archive has other names or another length"
+    )]
     OtherArchive,
 }
 
@@ -167,7 +171,11 @@ impl Frozen {
             if index.is_multiple_of(BLOCK) {
                 frozen.blocks.push(reader.at);
             }
-            let shared = if index.is_multiple_of(BLOCK) { "" } else { &before };
+            let shared = if index.is_multiple_of(BLOCK) {
+                ""
+            } else {
+                &before
+            };
             let row = reader.row(shared).map_err(malformed)?;
             if index > 0 && row.key <= before {
                 return Err(StoredError::Row { index });

@@ -108,10 +108,24 @@ fn the_format_never_changes() {
     assert_eq!(
         hex::encode(&file[header..file.len() - 4]),
         concat!(
-            "05", "00", "15", "612f7265706f7274732f303030303030302e706466", "00", "b487c4e30c",
-            "0123456789abcdef0123456789abcdef", "2639f4cb",
-            "0a", "10", "05", "312e706466", "01", "b487c4e30c",
-            "0123456789abcdef0123456789abcdef", "0c", "02", "7631",
+            "05",
+            "00",
+            "15",
+            "612f7265706f7274732f303030303030302e706466",
+            "00",
+            "b487c4e30c",
+            "0123456789abcdef0123456789abcdef",
+            "2639f4cb",
+            "0a",
+            "10",
+            "05",
+            "312e706466",
+            "01",
+            "b487c4e30c",
+            "0123456789abcdef0123456789abcdef",
+            "0c",
+            "02",
+            "7631",
         )
     );
 }
@@ -127,13 +141,19 @@ fn what_is_damaged_is_not_opened() {
     }
     let mut newer = file.to_vec();
     newer[7] = 2;
-    assert!(matches!(Frozen::open(sealed(newer)), Err(StoredError::Magic)));
+    assert!(matches!(
+        Frozen::open(sealed(newer)),
+        Err(StoredError::Magic)
+    ));
 }
 
 #[test]
 fn rows_out_of_order_are_not_opened() {
     let file = frozen(&[row("a/1", 0), row("a/2", 0)]).file().to_vec();
-    let at = file.windows(3).rposition(|bytes| bytes == b"\x02\x012").unwrap();
+    let at = file
+        .windows(3)
+        .rposition(|bytes| bytes == b"\x02\x012")
+        .unwrap();
     for (digit, sound) in [(b'3', false), (b'1', false), (b'0', false)] {
         let mut other = file.clone();
         other[at + 2] = digit;

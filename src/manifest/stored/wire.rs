@@ -22,7 +22,11 @@ pub(super) fn put_row(row: &Row, before: &str, out: &mut Vec<u8>) {
         Etag::Text => 0,
     };
     flags |= if row.crc32.is_some() { HAS_CRC32 } else { 0 };
-    flags |= if row.version.is_some() { HAS_VERSION } else { 0 };
+    flags |= if row.version.is_some() {
+        HAS_VERSION
+    } else {
+        0
+    };
     out.push(flags);
     let pairs = row.key.bytes().zip(before.bytes());
     let shared = pairs.take_while(|(a, b)| a == b).count();
