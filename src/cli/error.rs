@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::config::{ConfigError, LinkKeysError};
 use crate::download::DownloadError;
 use crate::manifest::{InvalidSelection, IssueError, ManifestError};
+use crate::period::Period;
 use crate::store::embedded::EmbeddedError;
 use crate::store::{ConnectError, WriteError};
 
@@ -51,6 +52,9 @@ pub enum CliError {
     /// No link.
     #[error(transparent)]
     Link(#[from] IssueError),
+    /// No link lives that long, or that short.
+    #[error("--expires-in: {0}, but links live from 1s to ten years")]
+    LinkLife(Period),
     /// Nobody knows under which name recipients reach the server.
     #[error(
         "the link needs the name under which recipients reach sheaf: set --public-url (SHEAF_PUBLIC_URL)"
@@ -114,6 +118,7 @@ impl CliError {
             CliError::Config(_)
             | CliError::Selection(_)
             | CliError::NoPublicUrl
+            | CliError::LinkLife(_)
             | CliError::OtherBucket { .. }
             | CliError::Terminal
             | CliError::IsFolder { .. } => 2,

@@ -16,6 +16,8 @@ pub struct Opened {
     pub store: Store,
     /// Presigned URLs work only once a server serves the folder.
     pub needs_server: bool,
+    /// Under which name clients reach the server of the folder.
+    pub site: Option<String>,
 }
 
 /// Opens the store that `url` is in.
@@ -29,6 +31,7 @@ pub async fn open(args: &StoreArgs, url: &S3Url) -> Result<Opened, CliError> {
         return Ok(Opened {
             store,
             needs_server: false,
+            site: None,
         });
     };
     if url.bucket.as_str() != embedded::BUCKET {
@@ -45,10 +48,12 @@ pub async fn open(args: &StoreArgs, url: &S3Url) -> Result<Opened, CliError> {
         Some(server) => Opened {
             store: Store::embedded_elsewhere(&folder, &server.url, &named(&server.public_url))?,
             needs_server: false,
+            site: Some(server.site),
         },
         None => Opened {
             store: Store::embedded(&folder, &named(DEFAULT_URL)),
             needs_server: true,
+            site: None,
         },
     })
 }

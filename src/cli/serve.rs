@@ -96,6 +96,7 @@ impl Server {
                     dir: dir.clone(),
                     url: url.clone(),
                     public_url: public_endpoint,
+                    site: public_url.clone(),
                     pid: std::process::id(),
                 };
                 let published = record

@@ -140,7 +140,7 @@ impl<'a> Environment<'a> {
 }
 
 /// An `http` or `https` URL with a host, and without credentials, query and fragment.
-fn web_url(option: &'static str, text: &str) -> Result<url::Url, ConfigError> {
+pub(crate) fn web_url(option: &'static str, text: &str) -> Result<url::Url, ConfigError> {
     url::Url::parse(text)
         .ok()
         .filter(|url| {

@@ -174,10 +174,16 @@ impl Default for StateConfig {
 impl StateConfig {
     /// The place of sheaf's own objects, where requests that name no bucket mean `default`.
     pub fn space(&self, default: Option<&Bucket>) -> Option<StateSpace> {
-        Some(StateSpace {
-            bucket: self.bucket.as_ref().or(default)?.clone(),
+        let bucket = self.bucket.as_ref().or(default)?;
+        Some(self.space_in(bucket))
+    }
+
+    /// The same where there is a default bucket for certain.
+    pub fn space_in(&self, default: &Bucket) -> StateSpace {
+        StateSpace {
+            bucket: self.bucket.as_ref().unwrap_or(default).clone(),
             prefix: self.prefix.clone(),
-        })
+        }
     }
 }
 

@@ -7,13 +7,14 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use crc32fast::Hasher;
+use tokio::time::Instant;
 use tracing::warn;
 
-use super::ranged::{OrderedReads, Wanted};
+use super::ranged::{OrderedReads, Step, Wanted};
 use super::steps::{FrozenStep, Steps, listed_in, needs};
 use super::{DownloadError, Scanner};
 use crate::archive::Directory;
@@ -58,10 +59,11 @@ enum Doing {
 }
 
 impl FrozenArchive {
-    /// Begins a range, which must lie within the archive and not be empty. CRC-32s that it needs and will not learn by
-    /// itself begin to be hashed; where the very first bytes need one, that is waited for.
+    /// Begins a range, which must lie within the archive and not be empty, and opens its first read. CRC-32s that it
+    /// needs and will not learn by itself begin to be hashed; where no bytes of an object come first, that is waited for.
     ///
     /// # Errors
+    /// [`DownloadError::Store`] where the first object is not what was frozen;
     /// [`DownloadError::ChecksumsPending`] where that takes longer than 20 s; [`DownloadError::Scan`].
     pub async fn begin(
         store: &Store,
@@ -72,9 +74,11 @@ impl FrozenArchive {
     ) -> Result<FrozenArchive, DownloadError> {
         let needed = needs(open, &range);
         scanner.want(open, &needed).await;
-        let mut steps = Steps::new(open.clone(), range.clone());
+        // What can be sent while others are hashed is sent.
+        let first = Steps::new(open.clone(), range.clone())
+            .find(|step| !matches!(step, FrozenStep::Header { .. }));
         let waits = matches!(
-            steps.next(),
+            first,
             Some(FrozenStep::Descriptor { .. } | FrozenStep::Tail(_))
         );
         if waits && !needed.is_empty() {
@@ -88,7 +92,7 @@ impl FrozenArchive {
         }
         let steps = Steps::new(open.clone(), range);
         let now = Instant::now();
-        Ok(FrozenArchive {
+        let mut archive = FrozenArchive {
             reads: OrderedReads::new(store, &open.bucket, steps),
             open: open.clone(),
             library: library.clone(),
@@ -97,7 +101,24 @@ impl FrozenArchive {
             ready: VecDeque::new(),
             checked: now,
             ask_at: now + TRUSTED_FOR,
-        })
+        };
+        archive.open_first_read().await?;
+        Ok(archive)
+    }
+
+    /// An object that is not there any more, or is another one, is found out before the first byte goes out.
+    async fn open_first_read(&mut self) -> Result<(), DownloadError> {
+        while let Doing::Nothing = self.doing {
+            let Some(step) = self.reads.next_step().await? else {
+                break;
+            };
+            let reads = step.wanted().is_some();
+            self.take(step).await?;
+            if reads {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The next frame, never empty, or `None` after the last.

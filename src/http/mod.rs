@@ -10,6 +10,8 @@
 //! | [`query`] | query strings, checked |
 //! | [`links`] | `POST /v1/links`, and the tokens of links |
 //! | [`archive`] | `GET /d/{link}/{filename}.zip`: the frozen archive |
+//! | [`handout`] | presigned URLs of a link's files |
+//! | [`page`] | `GET /d/{link}`: the page for people |
 //! | [`conditional`] | conditional requests |
 //! | [`range`] | the Range header |
 //! | [`exact`] | bodies of known length |
@@ -21,8 +23,10 @@ pub mod archive;
 pub mod conditional;
 pub mod door;
 pub mod exact;
+pub mod handout;
 pub mod links;
 pub mod manifests;
+pub mod page;
 pub mod problem;
 pub mod query;
 pub mod range;

@@ -214,6 +214,15 @@ impl Problem {
         )
     }
 
+    pub(super) fn no_such_file() -> Problem {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "Not found",
+            "the link has no file of this number",
+        )
+    }
+
     pub(super) fn precondition_failed() -> Problem {
         Problem::new(
             StatusCode::PRECONDITION_FAILED,

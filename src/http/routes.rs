@@ -17,7 +17,7 @@ use super::door::Door;
 use super::links::Links;
 use super::record::{Details, Record, Recorded, RequestId};
 use super::socket::ResetFlag;
-use super::{Problem, ServerConfig, archive, links, manifests, zip};
+use super::{Problem, ServerConfig, archive, handout, links, manifests, page, zip};
 use crate::link::without_token;
 use crate::manifest::Selection;
 use crate::store::Bucket;
@@ -119,6 +119,9 @@ impl Service {
             .route("/", get(index))
             .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
         let router = api
+            .route("/d/{link}", get(page::show))
+            .route("/d/{link}/manifest.jsonl", get(handout::manifest))
+            .route("/d/{link}/files/{row}", get(handout::file))
             .route(
                 "/d/{link}/{filename}",
                 on(MethodFilter::GET.or(MethodFilter::HEAD), archive::download),

@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::program::{Place, text};
 use crate::support::client::{self, Answered};
 use crate::support::readers::Reader;
 use crate::support::server::Server;
@@ -501,24 +501,104 @@ pub fn replica_of(server: &Server, store: &Synthetic) -> Server {
 }
 
 #[tokio::test]
-async fn a_revocation_is_heeded_by_running_downloads_of_other_replicas() {
-    // Covered where time can be made to pass: here only that a replica asks again at all.
+async fn each_replica_opens_a_manifest_once() {
     let object = SyntheticObject::new("a.pdf", 10);
     let (store, server) = synthetic(&[&object]).await;
     let link = create(&server, &json!({})).await;
     let replica = replica_of(&server, &store);
-    assert_eq!(replica.get(&link.path).await.status, 200);
-    assert_eq!(
-        replica.get(&link.path).await.body,
-        server.get(&link.path).await.body
-    );
+    let ours = server.get(&link.path).await.body;
+    let (a, b) = tokio::join!(replica.get(&link.path), replica.get(&link.path));
+    assert_eq!((a.body, b.body), (ours.clone(), ours));
     let stored = format!(".sheaf/links/{}", link.id);
-    let loads = store
-        .requests()
-        .log()
+    let log = store.requests().log();
+    let loads = log
         .iter()
-        .filter(|record| record.key == stored && record.operation == Operation::GetObject)
-        .count();
-    assert_eq!(loads, 2, "each replica opens it once");
-    let _: Bytes = server.get(&link.path).await.body;
+        .filter(|record| record.key == stored && record.operation == Operation::GetObject);
+    assert_eq!(loads.count(), 2);
+}
+
+#[tokio::test]
+async fn a_page_shows_what_there_is() {
+    let server = Server::local();
+    server.drop_in("r/a.pdf", "first");
+    server.drop_in("r/b.pdf", "second");
+    let link = create(&server, &json!({"prefix": "r/"})).await;
+    let page_url = link.answer["page_url"].as_str().unwrap();
+    let path = page_url.strip_prefix(&server.url).unwrap();
+    let page = server.get(path).await;
+    assert_eq!(page.status, 200);
+    let text = String::from_utf8(page.body.to_vec()).unwrap();
+    assert!(
+        text.contains("2 files") && text.contains(&format!("'{}'", link.zip_url)),
+        "{text}"
+    );
+    assert!(text.contains(&format!("href=\"{}\"", link.path)), "{text}");
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'sha256-"),
+        "{policy}"
+    );
+    assert!(!text.contains("<script") && !text.contains("style="));
+
+    let manifest = server.get(&format!("{path}/manifest.jsonl")).await;
+    assert_eq!(manifest.headers["content-type"], "application/x-ndjson");
+    let lines: Vec<Value> = String::from_utf8(manifest.body.to_vec())
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!((lines.len(), &lines[1]["key"]), (2, &"r/b.pdf".into()));
+    let url = lines[1]["url"].as_str().unwrap();
+    assert_eq!(client::fetch("GET", url, &[]).await.unwrap().body, "second");
+    let redirect = server.get(&format!("{path}/files/0")).await;
+    assert_eq!(redirect.status, 302);
+    let url = redirect.headers["location"].to_str().unwrap();
+    assert_eq!(client::fetch("GET", url, &[]).await.unwrap().body, "first");
+    for row in ["2", "x", "-1"] {
+        assert_eq!(
+            server.get(&format!("{path}/files/{row}")).await.status,
+            404,
+            "{row}"
+        );
+    }
+    let odd = server
+        .get(&format!("{path}/manifest.jsonl?as=metalink"))
+        .await;
+    assert_eq!(kind(&odd), (400, "malformed-query".to_owned()));
+}
+
+#[tokio::test]
+async fn the_command_line_makes_the_same_links() {
+    let server = Server::local();
+    server.drop_in("r/a.pdf", "first");
+    let place = Place::new();
+    let state = server.state();
+    let folder = server.bucket();
+    let local = ["--local", text(&folder), "--state-dir", text(&state)];
+    let arguments = [&["link", "s3://local/r/", "--filename", "x"][..], &local].concat();
+    let made = place.run(&arguments).await.result();
+    let zip_url = made["zip_url"].as_str().unwrap();
+    assert!(
+        zip_url.starts_with(&server.url) && zip_url.ends_with("/x.zip"),
+        "{zip_url}"
+    );
+    let archive = client::fetch("GET", zip_url, &[]).await.unwrap();
+    assert_eq!(archive.body.len() as u64, made["bytes"].as_u64().unwrap());
+    assert_eq!(archive.headers["etag"], made["etag"].as_str().unwrap());
+    let nothing = [&["link", "s3://local/none/"][..], &local].concat();
+    assert!(place.run(&nothing).await.failure(1).contains("no object"));
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_server_without_a_place_or_a_name_makes_no_links() {
+    let store = Synthetic::start([SyntheticObject::new("a.pdf", 1)], Options::default()).await;
+    let server = Server::with(|command, _| {
+        command.env("S3_ENDPOINT_URL", store.endpoint());
+    });
+    let (status, problem) = refused(&server, &json!({"bucket": "bench"})).await;
+    assert_eq!((status, &problem["type"]), (409, &"no-state-bucket".into()));
+    let place = Place::new().set("S3_ENDPOINT_URL", &store.endpoint());
+    let message = place.run(&["link", "s3://bench/"]).await;
+    assert!(message.failure(2).contains("--public-url"));
 }

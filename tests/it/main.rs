@@ -6,6 +6,7 @@ mod support;
 
 mod cli;
 mod links;
+mod links_clients;
 mod live;
 mod manifest;
 mod program;
