@@ -5,7 +5,7 @@
 //!
 //! | bytes | |
 //! |---|---|
-//! | 1 | version, [`VERSION`] |
+//! | 1 | version |
 //! | 16 | id of the stored manifest |
 //! | 5 | end of its life in Unix seconds, big-endian |
 //! | 1 to 16 | id of the key that signs |

@@ -7,11 +7,10 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crc32fast::Hasher;
-use tokio::time::Instant;
 use tracing::warn;
 
 use super::ranged::{OrderedReads, Step, Wanted};

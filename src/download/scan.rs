@@ -16,10 +16,10 @@ use crate::manifest::{Library, Open};
 use crate::store::{Store, StoreError};
 
 /// Objects that are hashed at once for one manifest.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 16;
 
 /// Objects that are hashed at once in the whole process.
-const AT_ONCE_IN_ALL: usize = 8;
+const AT_ONCE_IN_ALL: usize = 32;
 
 /// How often what was learned is written while a scan goes on.
 const CHECKPOINT: Duration = Duration::from_secs(10);

@@ -436,7 +436,7 @@ impl From<LibraryError> for Problem {
                 "The link's manifest cannot be used",
                 detail,
             ),
-            LibraryError::Store(error) => error.into(),
+            LibraryError::Store(error) => Problem::from(error.as_ref()),
         }
     }
 }
@@ -462,7 +462,7 @@ impl From<FreezeError> for Problem {
             FreezeError::Repeated { keys } | FreezeError::Own { keys } => {
                 Problem::malformed_selection(detail).with("keys", keys)
             }
-            FreezeError::Store(error) => error.into(),
+            FreezeError::Store(error) => Problem::from(error.as_ref()),
         }
     }
 }
@@ -472,7 +472,7 @@ impl From<IssueError> for Problem {
         let detail = error.to_string();
         match error {
             IssueError::Freeze(error) => error.into(),
-            IssueError::Store(error) => error.into(),
+            IssueError::Store(error) => Problem::from(error.as_ref()),
             IssueError::TooLarge { .. } => Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "manifest-too-large",

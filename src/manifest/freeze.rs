@@ -74,7 +74,13 @@ pub enum FreezeError {
     },
     /// The store failed, or an object changed meanwhile.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(Box<StoreError>),
+}
+
+impl From<StoreError> for FreezeError {
+    fn from(error: StoreError) -> FreezeError {
+        FreezeError::Store(Box::new(error))
+    }
 }
 
 fn named(keys: &[String]) -> String {

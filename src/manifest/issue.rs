@@ -70,7 +70,7 @@ pub enum IssueError {
     Freeze(#[from] FreezeError),
     /// The store failed, or refused the stored manifest.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(Box<StoreError>),
     /// More rows than a link holds.
     #[error(
         "the stored manifest would be larger than {limit} bytes: choose a longer prefix or a narrower pattern"
@@ -87,10 +87,16 @@ pub enum IssueError {
     },
 }
 
+impl From<StoreError> for IssueError {
+    fn from(error: StoreError) -> IssueError {
+        IssueError::Store(Box::new(error))
+    }
+}
+
 impl From<WriteError> for IssueError {
     fn from(error: WriteError) -> IssueError {
         match error {
-            WriteError::Store(error) => IssueError::Store(error),
+            WriteError::Store(error) => error.into(),
             WriteError::TooLarge { limit } => IssueError::TooLarge { limit },
         }
     }

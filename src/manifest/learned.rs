@@ -159,6 +159,12 @@ impl Learned {
         true
     }
 
+    /// Whether more is known than the sidecar says.
+    pub fn has_news(&self) -> bool {
+        let state = self.lock();
+        state.learned > state.stored
+    }
+
     /// Whether the caller is to write a sidecar: there is more to say than the last one does, and nobody else is at it.
     pub fn begin_writing(&self) -> bool {
         let mut state = self.lock();

@@ -6,10 +6,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex as AsyncMutex;
-use tokio::time::Instant;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -73,7 +72,13 @@ pub enum LibraryError {
     Stored(#[from] StoredError),
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(Box<StoreError>),
+}
+
+impl From<StoreError> for LibraryError {
+    fn from(error: StoreError) -> LibraryError {
+        LibraryError::Store(Box::new(error))
+    }
 }
 
 /// An open manifest and what was learned of its rows.
@@ -159,15 +164,18 @@ impl Library {
     /// # Errors
     /// [`LibraryError`] says why there is none.
     pub async fn open(&self, id: Uuid) -> Result<Arc<Open>, LibraryError> {
+        self.open_at(id, Instant::now()).await
+    }
+
+    async fn open_at(&self, id: Uuid, now: Instant) -> Result<Arc<Open>, LibraryError> {
         let book = self.shelf(id);
         let mut book = book.lock().await;
         if let Some(known) = book
             .as_ref()
-            .filter(|known| known.checked.elapsed() < TRUSTED_FOR)
+            .filter(|known| now.saturating_duration_since(known.checked) < TRUSTED_FOR)
         {
             return Ok(known.open.clone());
         }
-        let asked = Instant::now();
         let outcome = self
             .ask(id, book.as_ref().map(|known| known.etag.as_str()))
             .await;
@@ -175,7 +183,7 @@ impl Library {
             Ok(Some(loaded)) => loaded,
             Ok(None) => match book.as_mut() {
                 Some(known) => {
-                    known.checked = asked;
+                    known.checked = now;
                     return Ok(known.open.clone());
                 }
                 None => return Err(LibraryError::Revoked),
@@ -193,7 +201,7 @@ impl Library {
         *book = Some(Book {
             open: open.clone(),
             etag,
-            checked: asked,
+            checked: now,
         });
         Ok(open)
     }
@@ -317,11 +325,13 @@ impl Library {
 
     /// Stores what was learned since the last time. Replicas may learn at the same time, so theirs is read first.
     pub async fn keep_learned(&self, open: &Open) {
-        let Some(ours) = open.learned.sidecar() else {
+        if !open.learned.has_news() {
+            return;
+        }
+        self.merge_sidecar(open).await;
+        let Some(body) = open.learned.sidecar() else {
             return;
         };
-        self.merge_sidecar(open).await;
-        let body = open.learned.sidecar().unwrap_or(ours);
         let key = self.space.key(StateKey::Crc32s(open.id));
         let put = self
             .store
@@ -394,3 +404,6 @@ impl Library {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

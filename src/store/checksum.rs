@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn parts_add_up_to_the_whole() {
-        let bytes: Vec<u8> = (0..10_000_u32).map(|n| (n * n >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..10_000_u32).map(|n| ((n * n) >> 3) as u8).collect();
         let mut combined = Combined::default();
         for part in bytes.chunks(3000) {
             let part = ObjectPart::builder()

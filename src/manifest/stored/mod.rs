@@ -1,7 +1,7 @@
 //! A frozen manifest as it is stored, and as it is kept in memory: the rows of one archive, for good.
 //!
 //! The file: [`MAGIC`], the length of the header (4 bytes, little-endian), the header in JSON, the rows, and a CRC-32 of
-//! all that (4 bytes, little-endian). Rows stand in the order of their keys' bytes, in blocks of [`BLOCK`]; within a
+//! all that (4 bytes, little-endian). Rows stand in the order of their keys' bytes, in blocks of 64; within a
 //! block a key is written as what it does not share with the one before. So a row is found by its number without
 //! reading those before it, and a million of them are opened once and then looked up.
 //!
