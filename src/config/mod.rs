@@ -2,19 +2,22 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | [`state`] | where sheaf's own objects are |
 //! | [`store`] | which store, and how it is reached |
 //! | [`link_keys`] | the keys that sign links |
 //! | [`serve`] | the listener, who may come in, and bounds |
 
 pub mod link_keys;
 pub mod serve;
+pub mod state;
 pub mod store;
 
 use std::path::PathBuf;
 
 pub use link_keys::{LinkKeys, LinkKeysError};
 pub use serve::{ServeArgs, ServeConfig};
-pub use store::{Place, StateConfig, StoreArgs, StoreConfig};
+pub use state::StateConfig;
+pub use store::{Place, StoreArgs, StoreConfig};
 
 use crate::http::InvalidApiKeys;
 use crate::link::InvalidKeyRing;

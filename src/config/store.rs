@@ -6,14 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use sha2::{Digest, Sha256};
 
-use super::{ConfigError, Environment, web_url};
-use crate::manifest::StateSpace;
-use crate::manifest::selection::STATE_PREFIX;
+use super::{ConfigError, Environment, StateConfig, web_url};
 use crate::period::Period;
-use crate::store::{Bucket, StoreOptions, embedded};
-
-/// The longest prefix of sheaf's own keys, in bytes: what follows it must fit into a key.
-const LONGEST_STATE_PREFIX: usize = 512;
+use crate::store::StoreOptions;
 
 /// Raw options of the store.
 #[derive(Args, Clone, Debug, Default)]
@@ -153,40 +148,6 @@ pub struct StoreConfig {
     pub state_dir: Option<PathBuf>,
 }
 
-/// Where sheaf keeps its own objects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateConfig {
-    /// Their bucket, where it is not the default one.
-    pub bucket: Option<Bucket>,
-    /// What their keys begin with; ends in `/`.
-    pub prefix: String,
-}
-
-impl Default for StateConfig {
-    fn default() -> StateConfig {
-        StateConfig {
-            bucket: None,
-            prefix: STATE_PREFIX.to_owned(),
-        }
-    }
-}
-
-impl StateConfig {
-    /// The place of sheaf's own objects, where requests that name no bucket mean `default`.
-    pub fn space(&self, default: Option<&Bucket>) -> Option<StateSpace> {
-        let bucket = self.bucket.as_ref().or(default)?;
-        Some(self.space_in(bucket))
-    }
-
-    /// The same where there is a default bucket for certain.
-    pub fn space_in(&self, default: &Bucket) -> StateSpace {
-        StateSpace {
-            bucket: self.bucket.as_ref().unwrap_or(default).clone(),
-            prefix: self.prefix.clone(),
-        }
-    }
-}
-
 /// Which store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -247,37 +208,11 @@ impl StoreArgs {
             },
         };
         Ok(StoreConfig {
-            state: self.state(&place)?,
+            state: StateConfig::check(self, &place)?,
             state_dir,
             place,
             options,
         })
-    }
-
-    fn state(&self, place: &Place) -> Result<StateConfig, ConfigError> {
-        let mut state = StateConfig::default();
-        if let Some(name) = &self.state_bucket {
-            state.bucket = Some(Bucket::new(name).map_err(ConfigError::StateBucket)?);
-        }
-        if let Some(prefix) = &self.state_prefix {
-            // Without a slash at its end it would hide keys that only begin alike.
-            let sound = prefix.len() <= LONGEST_STATE_PREFIX
-                && prefix.ends_with('/')
-                && !prefix.starts_with('/');
-            if !sound {
-                return Err(ConfigError::StatePrefix(prefix.clone()));
-            }
-            state.prefix.clone_from(prefix);
-        }
-        let own = state.prefix == STATE_PREFIX
-            && state
-                .bucket
-                .as_ref()
-                .is_none_or(|bucket| bucket.as_str() == embedded::BUCKET);
-        if *place != Place::Remote && !own {
-            return Err(ConfigError::LocalState);
-        }
-        Ok(state)
     }
 
     fn local(&self, dir: &Path, environment: Environment<'_>) -> Result<Place, ConfigError> {

@@ -12,8 +12,7 @@ use tokio::sync::watch;
 
 use crate::store::StoreError;
 
-/// The first bytes of a sidecar; the last of them is the version of the format.
-const MAGIC: [u8; 8] = *b"sheafc\0\x01";
+mod sidecar;
 
 /// How long rows are hashed for somebody who does not ask again.
 const INTEREST: Duration = Duration::from_secs(600);
@@ -141,8 +140,8 @@ impl Learned {
     }
 
     /// Takes over what a sidecar says, and returns whether it was one of this manifest's.
-    pub fn load(&self, sidecar: &[u8]) -> bool {
-        let Some(rows) = decode(sidecar, self.count) else {
+    pub fn load(&self, file: &[u8]) -> bool {
+        let Some(rows) = sidecar::decode(file, self.count) else {
             return false;
         };
         let mut state = self.lock();
@@ -179,7 +178,7 @@ impl Learned {
             return None;
         }
         state.stored = state.learned;
-        Some(encode(&state, self.count))
+        Some(sidecar::encode(self.count, |index| state.get(index)))
     }
 
     /// The sidecar that [`Learned::sidecar`] gave could not be stored.
@@ -233,112 +232,5 @@ impl State {
     }
 }
 
-/// Magic, number of rows (8 bytes), a bit for each row, 4 bytes for each row that is known, a CRC-32 of all that.
-fn encode(state: &State, count: usize) -> Bytes {
-    let mut out = Vec::with_capacity(24 + state.known.len() * 8 + state.learned * 4);
-    out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&(count as u64).to_le_bytes());
-    for word in &state.known {
-        out.extend_from_slice(&word.to_le_bytes());
-    }
-    for index in 0..count {
-        if let Some(crc32) = state.get(index) {
-            out.extend_from_slice(&crc32.to_le_bytes());
-        }
-    }
-    let crc32 = crc32fast::hash(&out);
-    out.extend_from_slice(&crc32.to_le_bytes());
-    out.into()
-}
-
-fn decode(sidecar: &[u8], count: usize) -> Option<Vec<(usize, u32)>> {
-    let (body, crc32) = sidecar.split_last_chunk::<4>()?;
-    if crc32fast::hash(body) != u32::from_le_bytes(*crc32) {
-        return None;
-    }
-    let rest = body.strip_prefix(&MAGIC)?;
-    let (declared, rest) = rest.split_first_chunk::<8>()?;
-    if u64::from_le_bytes(*declared) != count as u64 {
-        return None;
-    }
-    let (bits, crc32s) = rest.split_at_checked(count.div_ceil(64) * 8)?;
-    let known = |index: &usize| bits[index / 8] >> (index % 8) & 1 == 1;
-    let rows: Vec<usize> = (0..count).filter(known).collect();
-    let (crc32s, []) = crc32s.as_chunks::<4>() else {
-        return None;
-    };
-    let values = crc32s.iter().map(|bytes| u32::from_le_bytes(*bytes));
-    (rows.len() == crc32s.len()).then(|| rows.into_iter().zip(values).collect())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn what_is_learned_is_known() {
-        let learned = Learned::new(100);
-        assert_eq!(learned.get(99), None);
-        learned.learn(99, 7).unwrap();
-        learned.learn(99, 7).unwrap();
-        assert_eq!((learned.get(99), learned.get(98)), (Some(7), None));
-        assert_eq!(learned.learn(99, 8), Err(Unsteady));
-        assert_eq!(learned.get(99), None, "neither is to be trusted");
-        assert_eq!(learned.missing(&[98, 99]), 2);
-    }
-
-    #[test]
-    fn one_scan_at_a_time() {
-        let learned = Learned::new(10);
-        learned.learn(2, 0).unwrap();
-        assert!(!learned.want([2]), "it is known");
-        assert!(learned.want([1, 2, 3]));
-        assert!(!learned.want([5]), "somebody is at it");
-        learned.learn(3, 0).unwrap();
-        assert_eq!(learned.next_wanted(), Some(1));
-        assert_eq!(learned.next_wanted(), Some(5), "3 was learned meanwhile");
-        assert!(!learned.want([7]));
-        assert!(!learned.stop(), "7 came in the last moment");
-        assert_eq!(learned.next_wanted(), Some(7));
-        assert_eq!(learned.next_wanted(), None);
-        assert!(learned.stop());
-        assert!(learned.want([8]));
-    }
-
-    #[test]
-    fn a_sidecar_is_written_when_there_is_more_to_say() {
-        let learned = Learned::new(70);
-        assert_eq!(learned.sidecar(), None);
-        learned.learn(1, 11).unwrap();
-        learned.learn(69, 22).unwrap();
-        let sidecar = learned.sidecar().unwrap();
-        assert_eq!(learned.sidecar(), None, "it says nothing new");
-        learned.not_stored();
-        assert_eq!(learned.sidecar(), Some(sidecar.clone()));
-
-        let other = Learned::new(70);
-        other.learn(5, 33).unwrap();
-        assert!(other.load(&sidecar));
-        assert_eq!(
-            [1, 5, 69, 2].map(|row| other.get(row)),
-            [Some(11), Some(33), Some(22), None]
-        );
-        assert!(other.sidecar().is_some(), "5 is not stored yet");
-        assert!(!Learned::new(71).load(&sidecar), "of another manifest");
-    }
-
-    proptest! {
-        #[test]
-        fn hostile_sidecars_do_no_harm(mut bytes in prop::collection::vec(any::<u8>(), 0..200), count in 0..200_usize, sealed: bool) {
-            if sealed {
-                let mut file = [MAGIC.as_slice(), &(count as u64).to_le_bytes(), &bytes].concat();
-                file.extend_from_slice(&crc32fast::hash(&file).to_le_bytes());
-                bytes = file;
-            }
-            let learned = Learned::new(count);
-            learned.load(&bytes);
-            prop_assert_eq!(learned.get(count), None);
-        }
-    }
-}
+mod tests;
