@@ -45,6 +45,19 @@ pub fn attachment(file_name: &str) -> String {
     }
 }
 
+/// The name of an archive of `prefix` in `bucket`: the one that was asked for, else the last folder of the prefix, else
+/// the bucket; with the extension `.zip`.
+pub fn zip_name(asked: Option<&str>, bucket: &str, prefix: &str) -> String {
+    let folder = prefix.trim_end_matches('/').rsplit('/').next();
+    let mut candidates = [asked, folder].into_iter().flatten();
+    let name = candidates.find(|name| !name.is_empty()).unwrap_or(bucket);
+    if name.to_ascii_lowercase().ends_with(".zip") {
+        name.to_owned()
+    } else {
+        format!("{name}.zip")
+    }
+}
+
 /// The part of a key that names a file: what stands after the last `/`, made safe, never empty, at most 255 bytes.
 pub fn last_segment(key: &str) -> String {
     let segment = key.trim_end_matches('/').rsplit('/').next().unwrap_or(key);
@@ -107,6 +120,18 @@ mod tests {
             attachment("say \"hi\".pdf"),
             "attachment; filename=\"say _hi_.pdf\"; filename*=UTF-8''say%20%22hi%22.pdf"
         );
+    }
+
+    #[test]
+    fn archives_are_named_after_their_prefix() {
+        let name = |prefix: &str| zip_name(None, "bucket", prefix);
+        assert_eq!(name(""), "bucket.zip");
+        assert_eq!(name("/"), "bucket.zip");
+        assert_eq!(name("reports/2024/"), "2024.zip");
+        assert_eq!(name("reports/2024-0"), "2024-0.zip");
+        assert_eq!(name("all.ZIP/"), "all.ZIP");
+        assert_eq!(zip_name(Some("x"), "bucket", "a/"), "x.zip");
+        assert_eq!(zip_name(Some(""), "bucket", "a/"), "a.zip");
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, LinkKeysError};
 use crate::download::DownloadError;
-use crate::manifest::{InvalidSelection, ManifestError};
+use crate::manifest::{InvalidSelection, IssueError, ManifestError};
+use crate::period::Period;
 use crate::store::embedded::EmbeddedError;
 use crate::store::{ConnectError, WriteError};
 use crate::verify::{Fault, RemoteError, SourceError};
@@ -46,6 +47,20 @@ pub enum CliError {
     /// No manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// No keys to sign links with.
+    #[error(transparent)]
+    LinkKeys(#[from] LinkKeysError),
+    /// No link.
+    #[error(transparent)]
+    Link(#[from] IssueError),
+    /// No link lives that long, or that short.
+    #[error("--expires-in: {0}, but links live from 1s to ten years")]
+    LinkLife(Period),
+    /// Nobody knows under which name recipients reach the server.
+    #[error(
+        "the link needs the name under which recipients reach sheaf: set --public-url (SHEAF_PUBLIC_URL)"
+    )]
+    NoPublicUrl,
     /// No archive, or not all of it.
     #[error(transparent)]
     Download(#[from] DownloadError),
@@ -114,6 +129,8 @@ impl CliError {
         match self {
             CliError::Config(_)
             | CliError::Selection(_)
+            | CliError::NoPublicUrl
+            | CliError::LinkLife(_)
             | CliError::OtherBucket { .. }
             | CliError::Terminal
             | CliError::IsFolder { .. }

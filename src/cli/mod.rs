@@ -9,6 +9,7 @@
 //! | [`demo`] | `sheaf demo`: sample files, their store and a server |
 //! | [`seed`] | `sheaf seed`: a folder into a bucket |
 //! | [`manifest`] | `sheaf manifest` |
+//! | [`link`] | `sheaf link` |
 //! | [`mod@zip`] | `sheaf zip`: an archive into a file or a pipe |
 //! | [`verify`] | `sheaf verify`: is an archive sound? |
 //! | [`completions`] | `sheaf completions` |
@@ -23,6 +24,7 @@
 pub mod completions;
 pub mod demo;
 pub mod error;
+pub mod link;
 pub mod log;
 pub mod manifest;
 pub mod open;
@@ -72,6 +74,8 @@ enum Command {
     Seed(seed::SeedArgs),
     /// Make a manifest of presigned URLs, and print where it is
     Manifest(manifest::ManifestArgs),
+    /// Make a signed link to an archive that can be resumed, and print it
+    Link(Box<link::LinkArgs>),
     /// Write everything below a prefix into one ZIP archive
     Zip(zip::ZipArgs),
     /// Read an archive back and check every byte of it
@@ -99,6 +103,7 @@ impl Cli {
             Command::Serve(args) => serve::run(*args).await,
             Command::Seed(args) => until_interrupted(seed::run(args)).await,
             Command::Manifest(args) => until_interrupted(manifest::run(args)).await,
+            Command::Link(args) => until_interrupted(link::run(*args)).await,
             Command::Zip(args) => until_interrupted(zip::run(args)).await,
             Command::Verify(args) => until_interrupted(verify::run(args)).await,
             Command::Completions(args) => completions::run(&args),

@@ -16,6 +16,8 @@ pub struct Opened {
     pub store: Store,
     /// Presigned URLs work only once a server serves the folder.
     pub needs_server: bool,
+    /// Under which name clients reach the server of the folder.
+    pub site: Option<String>,
 }
 
 /// Opens the store that `url` is in.
@@ -23,12 +25,13 @@ pub struct Opened {
 /// # Errors
 /// [`CliError::Config`] and [`CliError::OtherBucket`] are mistakes of usage.
 pub async fn open(args: &StoreArgs, url: &S3Url) -> Result<Opened, CliError> {
-    let StoreConfig { place, options } = args.check(Environment::of_process())?;
+    let StoreConfig { place, options, .. } = args.check(Environment::of_process())?;
     let Place::Local { dir, state_dir } = place else {
         let store = Store::connect(&options).await?;
         return Ok(Opened {
             store,
             needs_server: false,
+            site: None,
         });
     };
     if url.bucket.as_str() != embedded::BUCKET {
@@ -45,10 +48,12 @@ pub async fn open(args: &StoreArgs, url: &S3Url) -> Result<Opened, CliError> {
         Some(server) => Opened {
             store: Store::embedded_elsewhere(&folder, &server.url, &named(&server.public_url))?,
             needs_server: false,
+            site: Some(server.site),
         },
         None => Opened {
             store: Store::embedded(&folder, &named(DEFAULT_URL)),
             needs_server: true,
+            site: None,
         },
     })
 }

@@ -9,8 +9,9 @@ use tokio::net::TcpListener;
 use super::server_record::{PublishedRecord, ServerRecord};
 use super::signals::Signals;
 use super::{CliError, output};
-use crate::config::{Environment, Place, ServeArgs, ServeConfig};
-use crate::http::{self, Listeners, ServerConfig};
+use crate::config::{ConfigError, Environment, LinkKeys, Place, ServeArgs, ServeConfig};
+use crate::http::{self, LinkConfig, Listeners, ServerConfig};
+use crate::link::KeyRing;
 use crate::read_ahead::MemoryBudget;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{Store, StoreOptions};
@@ -107,6 +108,7 @@ impl Server {
                     dir: dir.clone(),
                     url: url.clone(),
                     public_url: public_endpoint,
+                    site: public_url.clone(),
                     pid: std::process::id(),
                 };
                 let published = record
@@ -125,6 +127,11 @@ impl Server {
         if !address.ip().to_canonical().is_loopback() && config.public_url.is_none() {
             tracing::warn!(%url, "clients elsewhere need another address: set --public-url");
         }
+        let links = LinkConfig {
+            keys: link_keys(&config)?,
+            space: config.store.state.space(config.bucket.as_ref()),
+            state_prefix: config.store.state.prefix.clone(),
+        };
         Ok(Server {
             url,
             config: ServerConfig {
@@ -137,6 +144,7 @@ impl Server {
                 expires_in: config.expires_in,
                 queue_max: config.queue_max,
                 memory: MemoryBudget::new(config.memory_budget),
+                links,
                 limits: config.limits,
             },
             listeners,
@@ -151,6 +159,20 @@ impl Server {
             .await
             .map_err(CliError::Server)
     }
+}
+
+/// The keys that sign links. Only where there is no place to keep one does it end with the process.
+fn link_keys(config: &ServeConfig) -> Result<KeyRing, CliError> {
+    if let LinkKeys::Unkept = config.link_keys {
+        tracing::warn!("links will end with this process: set SHEAF_LINK_KEYS or --state-dir");
+        let keys = KeyRing::parse(&KeyRing::generate());
+        return keys.map_err(|error| ConfigError::LinkKeys(error).into());
+    }
+    let (keys, made) = config.link_keys.open()?;
+    if let Some(path) = made {
+        tracing::info!(path = %path.display(), "made a key for links; servers that answer the same links share it as SHEAF_LINK_KEYS");
+    }
+    Ok(keys)
 }
 
 /// Listens on the first address that can be had.

@@ -20,6 +20,8 @@ pub struct ServerRecord {
     pub url: String,
     /// Under which name its presigned URLs are handed out.
     pub public_url: String,
+    /// Under which name clients reach the server itself.
+    pub site: String,
     /// Its process.
     pub pid: u32,
 }
@@ -85,6 +87,7 @@ mod tests {
             dir: dir.into(),
             url: "http://127.0.0.1:8080".to_owned(),
             public_url: "http://127.0.0.1:8080".to_owned(),
+            site: "http://127.0.0.1:8080".to_owned(),
             pid: 7,
         }
     }

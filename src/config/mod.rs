@@ -2,18 +2,25 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | [`state`] | where sheaf's own objects are |
 //! | [`store`] | which store, and how it is reached |
+//! | [`link_keys`] | the keys that sign links |
 //! | [`serve`] | the listener, who may come in, and bounds |
 
+pub mod link_keys;
 pub mod serve;
+pub mod state;
 pub mod store;
 
 use std::path::PathBuf;
 
+pub use link_keys::{LinkKeys, LinkKeysError};
 pub use serve::{ServeArgs, ServeConfig};
+pub use state::StateConfig;
 pub use store::{Place, StoreArgs, StoreConfig};
 
 use crate::http::InvalidApiKeys;
+use crate::link::InvalidKeyRing;
 use crate::manifest::InvalidSelection;
 use crate::read_ahead::LEAST_BUDGET;
 use crate::size::ByteSize;
@@ -94,6 +101,20 @@ pub enum ConfigError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Keys for links that are no good.
+    #[error("SHEAF_LINK_KEYS: {0}")]
+    LinkKeys(InvalidKeyRing),
+    /// A state bucket that breaks the naming rules.
+    #[error("--state-bucket: {0}")]
+    StateBucket(InvalidBucket),
+    /// A state prefix that would hide other keys, or be no prefix of a key.
+    #[error(
+        "--state-prefix: {0:?} must end with '/', not begin with one, and have at most 512 bytes"
+    )]
+    StatePrefix(String),
+    /// The embedded store keeps sheaf's own objects apart from the folder.
+    #[error("--state-bucket, --state-prefix: with --local sheaf's own objects are in --state-dir")]
+    LocalState,
     /// The folder to serve is not there.
     #[error("--local: cannot use {dir}: {source}")]
     Folder {
@@ -129,7 +150,7 @@ impl<'a> Environment<'a> {
 }
 
 /// An `http` or `https` URL with a host, and without credentials, query and fragment.
-fn web_url(option: &'static str, text: &str) -> Result<url::Url, ConfigError> {
+pub(crate) fn web_url(option: &'static str, text: &str) -> Result<url::Url, ConfigError> {
     url::Url::parse(text)
         .ok()
         .filter(|url| {

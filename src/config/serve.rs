@@ -10,7 +10,7 @@ use clap::builder::FalseyValueParser;
 use url::Url;
 
 use super::store::positive;
-use super::{ConfigError, Environment, Place, StoreArgs, StoreConfig, web_url};
+use super::{ConfigError, Environment, LinkKeys, Place, StoreArgs, StoreConfig, web_url};
 use crate::http::{ApiKeys, Limits};
 use crate::manifest::Selection;
 use crate::period::Period;
@@ -160,6 +160,8 @@ pub struct ServeConfig {
     pub admin_listen: Vec<SocketAddr>,
     /// The bytes that all downloads together may hold in memory.
     pub memory_budget: usize,
+    /// What signs links.
+    pub link_keys: LinkKeys,
     /// Bounds on what clients can hold.
     pub limits: Limits,
     /// Where the objects are.
@@ -218,6 +220,7 @@ impl ServeArgs {
                 None => Vec::new(),
             },
             memory_budget: memory_budget(self.memory_budget)?,
+            link_keys: LinkKeys::of(environment, store.state_dir.as_deref())?,
             limits: Limits {
                 max_connections: self.max_connections.get(),
                 header_timeout: self.header_timeout.duration(),

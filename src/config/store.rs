@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use sha2::{Digest, Sha256};
 
-use super::{ConfigError, Environment, web_url};
+use super::{ConfigError, Environment, StateConfig, web_url};
 use crate::period::Period;
 use crate::store::{Identity, StoreOptions};
 
@@ -32,6 +32,28 @@ pub struct StoreArgs {
         hide_env_values = true
     )]
     pub state_dir: Option<PathBuf>,
+
+    /// The bucket where sheaf keeps its own objects, links for one [default: the bucket of requests that name none]
+    ///
+    /// All servers that answer the same links need the same.
+    #[arg(
+        long,
+        value_name = "BUCKET",
+        env = "SHEAF_STATE_BUCKET",
+        hide_env_values = true
+    )]
+    pub state_bucket: Option<String>,
+
+    /// What the keys of sheaf's own objects begin with [default: .sheaf/]
+    ///
+    /// Nothing below it is ever part of an archive or a manifest.
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        env = "SHEAF_STATE_PREFIX",
+        hide_env_values = true
+    )]
+    pub state_prefix: Option<String>,
 
     /// Use another S3 store than AWS: `http://127.0.0.1:9000`
     ///
@@ -153,6 +175,10 @@ pub struct StoreConfig {
     pub place: Place,
     /// How it is reached.
     pub options: StoreOptions,
+    /// Where sheaf keeps its own objects.
+    pub state: StateConfig,
+    /// A folder for what only this machine needs to know; `None` where there is no home to keep it in.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Which store.
@@ -214,7 +240,19 @@ impl StoreArgs {
                 .max_store_connections
                 .map_or(defaults.max_connections, NonZeroUsize::get),
         };
-        Ok(StoreConfig { place, options })
+        let state_dir = match &place {
+            Place::Local { state_dir, .. } => Some(state_dir.clone()),
+            Place::Remote => match &self.state_dir {
+                Some(state_dir) => Some(state_dir.clone()),
+                None => default_state_dir(environment).ok(),
+            },
+        };
+        Ok(StoreConfig {
+            state: StateConfig::check(self, &place)?,
+            state_dir,
+            place,
+            options,
+        })
     }
 
     fn local(&self, dir: &Path, environment: Environment<'_>) -> Result<Place, ConfigError> {

@@ -4,12 +4,25 @@
 //! |---|---|
 //! | [`rows`] | the selected objects of a listing, each with its entry name |
 //! | [`live`] | the archive of a prefix as it is now |
+//! | [`steps`] | a range of a frozen archive as steps, each with what it reads |
+//! | [`ranged`] | ranged reads in order, mended where they break |
+//! | [`frozen`] | any range of a frozen archive |
+//! | [`scan`] | hashing objects whose CRC-32 nobody knows |
 
+pub mod frozen;
 pub mod live;
+pub mod ranged;
 pub mod rows;
+pub mod scan;
+pub mod steps;
 
+use std::sync::Arc;
+
+pub use frozen::FrozenArchive;
 pub use live::LiveArchive;
+pub use scan::Scanner;
 
+use crate::manifest::LibraryError;
 use crate::read_ahead::{Overloaded, ReadAheadError};
 use crate::store::StoreError;
 
@@ -46,12 +59,26 @@ pub enum DownloadError {
         /// The CRC-32 of the bytes that came.
         computed: u32,
     },
-    /// An object gave other bytes when it was read again, although its ETag was the same.
-    #[error("{} changed while it was read, and its ETag did not", key.escape_default())]
+    /// An object gave other bytes than before under the same ETag.
+    #[error("{} gave other bytes than before, although its ETag is the same", key.escape_default())]
     Unstable {
         /// The object's key.
         key: String,
     },
+    /// A checksum that the answer needs is not known yet.
+    #[error("{missing} of {needed} objects are still being hashed for this range")]
+    ChecksumsPending {
+        /// Checksums that the range needs and objects before it have.
+        needed: usize,
+        /// Those that are not known yet.
+        missing: usize,
+    },
+    /// An object could not be hashed.
+    #[error("a checksum is not known and could not be computed: {0}")]
+    Scan(Arc<StoreError>),
+    /// The link came to its end.
+    #[error(transparent)]
+    Link(#[from] LibraryError),
 }
 
 impl From<ReadAheadError<DownloadError>> for DownloadError {

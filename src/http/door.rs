@@ -146,10 +146,16 @@ impl Door {
 
     fn is_ours(&self, host: &str) -> bool {
         let name = without_port(host).to_ascii_lowercase();
-        let loopback = name
-            .parse::<IpAddr>()
-            .is_ok_and(|ip| ip.to_canonical().is_loopback());
-        loopback || name == "localhost" || self.public_host.as_ref() == Some(&name)
+        is_loopback(&name) || self.public_host.as_ref() == Some(&name)
+    }
+
+    /// What URLs of this server begin with, as the client calls it, where the client is on this machine.
+    pub fn loopback_url(&self, headers: &HeaderMap) -> Option<String> {
+        let host = headers.get(header::HOST)?.to_str().ok()?;
+        let name = without_port(host).to_ascii_lowercase();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:[]".contains(&byte);
+        let sound = self.on_loopback && is_loopback(&name) && host.bytes().all(plain);
+        sound.then(|| format!("http://{host}"))
     }
 }
 
@@ -157,6 +163,13 @@ impl Door {
 fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn is_loopback(name: &str) -> bool {
+    let loopback = name
+        .parse::<IpAddr>()
+        .is_ok_and(|ip| ip.to_canonical().is_loopback());
+    loopback || name == "localhost"
 }
 
 fn without_port(host: &str) -> &str {
@@ -250,6 +263,30 @@ mod tests {
                 "{theirs}"
             );
         }
+    }
+
+    #[test]
+    fn only_loopback_is_called_as_the_client_calls_it() {
+        let url = |address: &str, host: &str| {
+            door("", address).loopback_url(&headers(header::HOST, host))
+        };
+        let base = "127.0.0.1:8080";
+        assert_eq!(
+            url(base, "localhost:8080").as_deref(),
+            Some("http://localhost:8080")
+        );
+        assert_eq!(
+            url(base, "[::1]:8080").as_deref(),
+            Some("http://[::1]:8080")
+        );
+        assert_eq!(url(base, "files.example.org"), None);
+        assert_eq!(url(base, "localhost:80/x"), None);
+        assert_eq!(
+            url("0.0.0.0:8080", "localhost:8080"),
+            None,
+            "others reach it by another name"
+        );
+        assert_eq!(door("", base).loopback_url(&HeaderMap::new()), None);
     }
 
     #[test]

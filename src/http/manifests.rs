@@ -40,7 +40,7 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let request: Request = json(&headers, body).await?;
+    let request: Request = json(&headers, body, BODY_LIMIT).await?;
     let selection = app.selection(
         request.bucket.as_deref(),
         request.prefix.as_deref(),
@@ -66,9 +66,10 @@ pub async fn create(
 }
 
 /// Reads a JSON body. Its content type is insisted on: a page of another site can send text, but not JSON, unasked.
-async fn json<T: serde::de::DeserializeOwned>(
+pub(super) async fn json<T: serde::de::DeserializeOwned>(
     headers: &HeaderMap,
     body: Body,
+    limit: usize,
 ) -> Result<T, Problem> {
     let content_type = headers
         .get(header::CONTENT_TYPE)
@@ -78,10 +79,10 @@ async fn json<T: serde::de::DeserializeOwned>(
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(Problem::not_json());
     }
-    let bytes = match Limited::new(body, BODY_LIMIT).collect().await {
+    let bytes = match Limited::new(body, limit).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
-            return Err(Problem::body_too_large(BODY_LIMIT));
+            return Err(Problem::body_too_large(limit));
         }
         Err(error) => {
             return Err(Problem::malformed_body(&format!(
@@ -98,7 +99,9 @@ async fn json<T: serde::de::DeserializeOwned>(
 }
 
 /// `"include": "*.pdf"` means the same as `"include": ["*.pdf"]`.
-fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub(super) fn one_or_many<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "a pattern or a list of patterns")]
     enum Include {

@@ -8,14 +8,28 @@
 //! | [`record`] | one log line a request, and how its body ended |
 //! | [`door`] | API keys, and who may come in without one |
 //! | [`query`] | query strings, checked |
+//! | [`links`] | `POST /v1/links`, and the tokens of links |
+//! | [`archive`] | `GET /d/{link}/{filename}.zip`: the frozen archive |
+//! | [`handout`] | presigned URLs of a link's files |
+//! | [`page`] | `GET /d/{link}`: the page for people |
+//! | [`conditional`] | conditional requests |
+//! | [`range`] | the Range header |
+//! | [`exact`] | bodies of known length |
 //! | [`zip`] | `GET /v1/zip`: the live archive |
 //! | [`manifests`] | `POST /v1/manifests` |
 //! | [`problem`] | every error as problem details, in one table |
 
+pub mod archive;
+pub mod conditional;
 pub mod door;
+pub mod exact;
+pub mod handout;
+pub mod links;
 pub mod manifests;
+pub mod page;
 pub mod problem;
 pub mod query;
+pub mod range;
 pub mod record;
 pub mod routes;
 pub mod serve;
@@ -25,6 +39,7 @@ pub mod zip;
 use std::time::Duration;
 
 pub use door::{ApiKeys, InvalidApiKeys};
+pub use links::LinkConfig;
 pub use problem::Problem;
 pub use serve::{Listeners, run};
 
@@ -53,6 +68,8 @@ pub struct ServerConfig {
     pub queue_max: usize,
     /// The memory that all downloads together may fill.
     pub memory: MemoryBudget,
+    /// What links need.
+    pub links: LinkConfig,
     /// Bounds on what clients can hold.
     pub limits: Limits,
 }

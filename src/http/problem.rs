@@ -10,6 +10,8 @@ use crate::download::DownloadError;
 use crate::manifest::{InvalidSelection, ManifestError};
 use crate::store::{InvalidBucket, StoreError, StoreErrorKind};
 
+mod links;
+
 /// After how many seconds a client may ask again when the store was out of reach.
 const RETRY_AFTER: u32 = 5;
 
@@ -232,8 +234,14 @@ impl From<InvalidBucket> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
+        Problem::from(&error)
+    }
+}
+
+impl From<&StoreError> for Problem {
+    fn from(error: &StoreError) -> Problem {
         let detail = error.to_string();
-        let key: Vec<String> = error.key.into_iter().collect();
+        let key: Vec<String> = error.key.iter().cloned().collect();
         let (status, kind, title) = match error.kind {
             StoreErrorKind::NoSuchBucket => {
                 (StatusCode::NOT_FOUND, "no-such-bucket", "No such bucket")
@@ -302,13 +310,18 @@ impl From<DownloadError> for Problem {
             )
             .with_header(header::RETRY_AFTER, RETRY_AFTER),
             DownloadError::Store(error) => error.into(),
-            DownloadError::Unstable { .. } => Problem::new(
-                StatusCode::CONFLICT,
-                "object-changed",
-                "An object changed",
+            DownloadError::Scan(error) => Problem::from(error.as_ref()),
+            DownloadError::Link(error) => error.into(),
+            DownloadError::ChecksumsPending { needed, missing } => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "checksums-pending",
+                "Checksums are being computed",
                 detail,
-            ),
-            DownloadError::WrongCrc32 { .. } => Problem::new(
+            )
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+            .with("needed", needed)
+            .with("missing", missing),
+            DownloadError::WrongCrc32 { .. } | DownloadError::Unstable { .. } => Problem::new(
                 StatusCode::BAD_GATEWAY,
                 "wrong-checksum",
                 "An object does not match its checksum",

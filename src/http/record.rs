@@ -14,9 +14,11 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use super::routes::is_store_path;
 use super::socket::ResetFlag;
+use crate::link::without_token;
 use crate::measure::{self, Running};
 
 /// Why a body failed that ran when its connection was reset.
@@ -28,6 +30,7 @@ pub struct Details(Arc<Mutex<Fields>>);
 
 #[derive(Debug, Default)]
 struct Fields {
+    link: Option<Uuid>,
     bucket: Option<String>,
     prefix: Option<String>,
     entries: Option<u64>,
@@ -47,6 +50,11 @@ impl Details {
             fields.bucket = Some(bucket.to_owned());
             fields.prefix = Some(prefix.to_owned());
         });
+    }
+
+    /// Which link it is about; its id, never its token.
+    pub fn link(&self, id: Uuid) {
+        self.with(|fields| fields.link = Some(id));
     }
 
     /// How many entries or lines the answer has, so far.
@@ -110,13 +118,14 @@ pub struct Record {
 }
 
 impl Record {
-    /// A request whose head has come. The path is taken without the query: a presigned URL's query is a credential.
+    /// A request whose head has come. The path is taken without the query (a presigned URL's is a credential) and without
+    /// the token of a link.
     /// A failure in its body sets `reset`.
     pub fn new<B>(id: RequestId, request: &Request<B>, reset: ResetFlag) -> Record {
         Record {
             id,
             method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            path: without_token(request.uri().path()),
             began: Instant::now(),
             details: Details::default(),
             status: None,
@@ -160,6 +169,7 @@ impl Record {
         let (bucket, prefix) = (fields.bucket.as_deref(), fields.prefix.as_deref());
         let entries = fields.entries;
         let reason = failure.or(fields.reason);
+        let link = fields.link.map(tracing::field::display);
         let reason = reason.as_deref();
         if failed {
             warn!(
@@ -167,6 +177,7 @@ impl Record {
                 method,
                 path,
                 status,
+                link,
                 bucket,
                 prefix,
                 entries,
@@ -182,6 +193,7 @@ impl Record {
                 method,
                 path,
                 status,
+                link,
                 bucket,
                 prefix,
                 entries,
@@ -216,6 +228,10 @@ fn route(path: &str) -> &'static str {
     let known = ROUTES.into_iter().find(|route| *route == path);
     known.unwrap_or(if is_store_path(path) {
         "store"
+    } else if path.starts_with("/d/") {
+        "/d"
+    } else if path.starts_with("/v1/links") {
+        "/v1/links"
     } else {
         "other"
     })

@@ -7,16 +7,18 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, get, on, post};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+use axum::routing::{MethodFilter, delete, get, on, post};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::door::Door;
+use super::links::Links;
 use super::record::{Details, Record, Recorded, RequestId};
 use super::socket::ResetFlag;
-use super::{Problem, ServerConfig, manifests, zip};
+use super::{Problem, ServerConfig, archive, handout, links, manifests, page, zip};
+use crate::link::without_token;
 use crate::manifest::Selection;
 use crate::measure;
 use crate::store::Bucket;
@@ -24,6 +26,11 @@ use crate::store::embedded::{self, EmbeddedStore};
 
 /// The header that carries a request's id, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the paths of links begin with.
+const LINKS: &str = "/d/";
+
+const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// The description of the API (OpenAPI 3.1).
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -34,6 +41,7 @@ pub struct App {
     /// The checked configuration.
     pub config: Arc<ServerConfig>,
     door: Arc<Door>,
+    links: Option<Links>,
 }
 
 /// Answers requests; one for all connections.
@@ -47,6 +55,7 @@ impl App {
     pub fn new(config: ServerConfig, address: SocketAddr) -> App {
         let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
         App {
+            links: Links::new(&config.store, &config.links),
             config: Arc::new(config),
             door: Arc::new(door),
         }
@@ -62,19 +71,40 @@ impl App {
         prefix: Option<&str>,
         include: &[String],
     ) -> Result<Selection, Problem> {
-        let bucket = match bucket.filter(|name| !name.is_empty()) {
-            Some(name) => Bucket::new(name)?,
-            None => self
-                .config
-                .default_bucket
-                .clone()
-                .ok_or_else(Problem::no_bucket)?,
-        };
-        Ok(Selection::new(
-            bucket,
-            prefix.unwrap_or(&self.config.default_prefix),
-            include,
-        )?)
+        let bucket = self.bucket(bucket)?;
+        let prefix = prefix.unwrap_or(&self.config.default_prefix);
+        let selection = Selection::new(bucket, prefix, include)?;
+        Ok(selection.apart_from(&self.config.links.state_prefix))
+    }
+
+    /// The bucket that a request means.
+    ///
+    /// # Errors
+    /// 400 `malformed-selection`.
+    pub fn bucket(&self, name: Option<&str>) -> Result<Bucket, Problem> {
+        match name.filter(|name| !name.is_empty()) {
+            Some(name) => Ok(Bucket::new(name)?),
+            None => {
+                let default = self.config.default_bucket.clone();
+                default.ok_or_else(Problem::no_bucket)
+            }
+        }
+    }
+
+    /// The server's links.
+    ///
+    /// # Errors
+    /// 409 `no-state-bucket`.
+    pub fn links(&self) -> Result<&Links, Problem> {
+        self.links.as_ref().ok_or_else(Problem::no_state_bucket)
+    }
+
+    /// What URLs of this server begin with, if it is known: the public URL, or on loopback what the client calls it.
+    pub fn base_url(&self, headers: &HeaderMap) -> Option<String> {
+        match &self.config.public_url {
+            Some(url) => Some(url.as_str().trim_end_matches('/').to_owned()),
+            None => self.door.loopback_url(headers),
+        }
     }
 }
 
@@ -92,9 +122,19 @@ impl Service {
                 on(MethodFilter::GET.or(MethodFilter::HEAD), zip::live),
             )
             .route("/v1/manifests", post(manifests::create))
+            .route("/v1/links", post(links::create))
+            .route("/v1/links/{id}", delete(links::revoke))
             .route("/", get(index))
             .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
-        let router = api.route("/openapi.json", get(|| async { as_json(OPENAPI) }));
+        let router = api
+            .route("/d/{link}", get(page::show))
+            .route("/d/{link}/manifest.jsonl", get(handout::manifest))
+            .route("/d/{link}/files/{row}", get(handout::file))
+            .route(
+                "/d/{link}/{filename}",
+                on(MethodFilter::GET.or(MethodFilter::HEAD), archive::download),
+            )
+            .route("/openapi.json", get(|| async { as_json(OPENAPI) }));
         Service {
             router: finished(router, app),
             embedded,
@@ -118,6 +158,7 @@ impl Service {
     ) -> http::Response<Recorded> {
         let id = RequestId::new(request.headers().get(REQUEST_ID));
         let record = Record::new(id.clone(), &request, reset.clone());
+        let is_link = request.uri().path().starts_with(LINKS);
         let details = record.details();
         let (knows_chunks, is_head) = (
             request.version() >= Version::HTTP_11,
@@ -141,6 +182,17 @@ impl Service {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
+        if is_link {
+            // The path is a credential: it must not leave with a referrer, nor be found by a search engine.
+            for (name, value) in [
+                (header::REFERRER_POLICY, "no-referrer"),
+                (ROBOTS, "noindex"),
+            ] {
+                response
+                    .headers_mut()
+                    .insert(name, HeaderValue::from_static(value));
+            }
+        }
         // RFC 9112, section 6.3: such a body ends where the connection does.
         let has_length = response.headers().contains_key(header::CONTENT_LENGTH)
             || response.body().size_hint().exact().is_some();
@@ -173,9 +225,9 @@ fn finished(router: Router<App>, app: App) -> Router {
     router
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .fallback(|uri: Uri| async move { Problem::not_found(uri.path()) })
+        .fallback(|uri: Uri| async move { Problem::not_found(&without_token(uri.path())) })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
-            Problem::method_not_allowed(method.as_str(), uri.path())
+            Problem::method_not_allowed(method.as_str(), &without_token(uri.path()))
         })
         .with_state(app)
 }
@@ -261,8 +313,10 @@ mod tests {
             .filter_map(|kind| kind.as_str())
             .collect();
         for kind in kinds {
+            let made = [include_str!("problem.rs"), include_str!("problem/links.rs")];
             assert!(
-                include_str!("problem.rs").contains(&format!("\"{kind}\"")),
+                made.iter()
+                    .any(|file| file.contains(&format!("\"{kind}\""))),
                 "{kind} is described but never made"
             );
         }

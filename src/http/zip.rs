@@ -14,7 +14,6 @@ use super::record::Details;
 use super::routes::App;
 use crate::disposition;
 use crate::download::{DownloadError, LiveArchive};
-use crate::manifest::Selection;
 
 /// Answers with a ZIP of the selection.
 ///
@@ -36,10 +35,11 @@ pub async fn live(
     )?;
     let include: Vec<String> = query.all("include").map(str::to_owned).collect();
     let selection = app.selection(query.one("bucket")?, query.one("prefix")?, &include)?;
-    let file_name = match query.one("filename")?.filter(|name| !name.is_empty()) {
-        Some(name) => with_extension(name),
-        None => with_extension(default_name(&selection)),
-    };
+    let file_name = disposition::zip_name(
+        query.one("filename")?,
+        selection.bucket().as_str(),
+        selection.prefix(),
+    );
     details.selection(selection.bucket().as_str(), selection.prefix());
     if headers.get_all(header::RANGE).iter().any(skips_the_start) {
         return Err(Problem::not_resumable());
@@ -105,33 +105,9 @@ fn skips_the_start(range: &HeaderValue) -> bool {
     unit.trim().eq_ignore_ascii_case("bytes") && set.split(',').any(starts_above_zero)
 }
 
-/// The last folder of the prefix, else the bucket.
-fn default_name(selection: &Selection) -> &str {
-    let folder = selection
-        .prefix()
-        .trim_end_matches('/')
-        .rsplit('/')
-        .next()
-        .unwrap_or_default();
-    if folder.is_empty() {
-        selection.bucket().as_str()
-    } else {
-        folder
-    }
-}
-
-fn with_extension(name: &str) -> String {
-    if name.to_ascii_lowercase().ends_with(".zip") {
-        name.to_owned()
-    } else {
-        format!("{name}.zip")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Bucket;
 
     #[test]
     fn ranges_that_skip_the_start_are_told_apart() {
@@ -164,18 +140,5 @@ mod tests {
                 "{harmless}"
             );
         }
-    }
-
-    #[test]
-    fn archives_are_named_after_their_prefix() {
-        let name = |prefix: &str| {
-            let selection = Selection::new(Bucket::new("bucket").unwrap(), prefix, &[]).unwrap();
-            with_extension(default_name(&selection))
-        };
-        assert_eq!(name(""), "bucket.zip");
-        assert_eq!(name("/"), "bucket.zip");
-        assert_eq!(name("reports/2024/"), "2024.zip");
-        assert_eq!(name("reports/2024-0"), "2024-0.zip");
-        assert_eq!(name("all.ZIP/"), "all.ZIP");
     }
 }

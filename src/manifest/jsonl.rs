@@ -74,6 +74,7 @@ mod tests {
             etag: "\"abc\"".to_owned(),
             modified: 0,
             has_crc32: false,
+            has_part_crc32s: false,
             archived,
         }
     }

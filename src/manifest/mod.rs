@@ -3,12 +3,27 @@
 //! | file | owns |
 //! |---|---|
 //! | [`selection`] | bucket, prefix and patterns: which objects are meant |
+//! | [`mod@freeze`] | the rows of a selection, for good, with the store's checksums |
+//! | [`mod@issue`] | making a link of it |
+//! | [`stored`] | a frozen manifest as bytes |
+//! | [`library`] | stored manifests in the bucket, and those that are open |
+//! | [`learned`] | checksums that were learned by hashing |
+//! | [`distrust`] | checksums that proved wrong |
 //! | [`jsonl`] | one line of a presigned manifest |
 //! | [`mod@publish`] | listing, signing and storing a presigned manifest |
 
+pub mod distrust;
+pub mod freeze;
+pub mod issue;
 pub mod jsonl;
+pub mod learned;
+pub mod library;
 pub mod publish;
 pub mod selection;
+pub mod stored;
 
+pub use freeze::{Chosen, FreezeError, freeze};
+pub use issue::{IssueError, Issued, Wish, issue};
+pub use library::{Library, LibraryError, Open, StateSpace};
 pub use publish::{ManifestError, PublishOptions, Published, publish};
 pub use selection::{InvalidSelection, Selection};

@@ -1,6 +1,8 @@
 //! A selection: bucket, prefix and include patterns. It decides, object by object, what belongs to an archive or a
 //! manifest; it never asks the store.
 
+use std::borrow::Cow;
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::store::{Bucket, Object};
@@ -8,7 +10,7 @@ use crate::store::{Bucket, Object};
 /// Taken where no pattern is given.
 pub const DEFAULT_INCLUDE: &str = "*.pdf";
 
-/// Where sheaf keeps its own objects, presigned manifests apart.
+/// Where sheaf keeps its own objects, presigned manifests apart, unless it is told another place.
 pub const STATE_PREFIX: &str = ".sheaf/";
 
 /// Where presigned manifests are kept, as `manifests/<uuid>.jsonl`.
@@ -33,6 +35,7 @@ pub struct Selection {
     bucket: Bucket,
     prefix: String,
     include: GlobSet,
+    state_prefix: Cow<'static, str>,
 }
 
 /// Why a selection cannot be.
@@ -113,7 +116,16 @@ impl Selection {
             bucket,
             prefix: prefix.to_owned(),
             include,
+            state_prefix: Cow::Borrowed(STATE_PREFIX),
         })
+    }
+
+    /// The same selection, where sheaf's own objects are kept under another prefix than [`STATE_PREFIX`].
+    pub fn apart_from(self, state_prefix: &str) -> Selection {
+        Selection {
+            state_prefix: Cow::Owned(state_prefix.to_owned()),
+            ..self
+        }
     }
 
     /// The bucket that is listed.
@@ -133,13 +145,15 @@ impl Selection {
             return false;
         };
         let folder_marker = object.size == 0 && key.ends_with('/');
-        !folder_marker && !is_own(key) && self.include.is_match(below.to_lowercase())
+        !folder_marker
+            && !is_own(key, &self.state_prefix)
+            && self.include.is_match(below.to_lowercase())
     }
 }
 
 /// Whether a key is one of sheaf's own: a presigned manifest, or anything under the state prefix.
-pub fn is_own(key: &str) -> bool {
-    if key.starts_with(STATE_PREFIX) {
+pub fn is_own(key: &str, state_prefix: &str) -> bool {
+    if key.starts_with(state_prefix) {
         return true;
     }
     let id = key
@@ -176,6 +190,7 @@ mod tests {
             etag: String::new(),
             modified: 0,
             has_crc32: false,
+            has_part_crc32s: false,
             archived: false,
         };
         selection.takes(&object)
@@ -235,6 +250,26 @@ mod tests {
         );
         assert!(takes("", &["*"], &format!("a/manifests/{uuid}.jsonl")));
         assert!(takes("", &["*"], ".sheafs/x"));
+    }
+
+    #[test]
+    fn the_state_prefix_can_be_another() {
+        let selection = Selection::new(Bucket::new("bucket").unwrap(), "", &["*".to_owned()]);
+        let selection = selection.unwrap().apart_from("state/");
+        let takes = |key: &str| {
+            let object = Object {
+                key: key.to_owned(),
+                size: 1,
+                etag: String::new(),
+                modified: 0,
+                has_crc32: false,
+                has_part_crc32s: false,
+                archived: false,
+            };
+            selection.takes(&object)
+        };
+        assert!(!takes("state/links/x"));
+        assert!(takes(".sheaf/x"));
     }
 
     #[test]

@@ -168,7 +168,7 @@ impl StoreErrorKind {
 fn permission(operation: &str) -> &'static str {
     match operation {
         "ListObjectsV2" | "HeadBucket" => "s3:ListBucket on the bucket",
-        "GetObject" | "HeadObject" => "s3:GetObject on the object",
+        "GetObject" | "HeadObject" | "GetObjectAttributes" => "s3:GetObject on the object",
         "AbortMultipartUpload" => "s3:AbortMultipartUpload on the object",
         "DeleteObject" => "s3:DeleteObject on the object",
         _ => "s3:PutObject on the object",

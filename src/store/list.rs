@@ -148,14 +148,15 @@ impl<F: Fn() -> Option<i32>> Cursor<F> {
             listed.storage_class,
             Some(ObjectStorageClass::Glacier | ObjectStorageClass::DeepArchive)
         );
+        let crc32 = listed
+            .checksum_algorithm
+            .is_some_and(|algorithms| algorithms.contains(&ChecksumAlgorithm::Crc32));
         Ok(Object {
             size,
             etag,
             modified: modified.secs(),
-            has_crc32: listed.checksum_type == Some(ChecksumType::FullObject)
-                && listed
-                    .checksum_algorithm
-                    .is_some_and(|algorithms| algorithms.contains(&ChecksumAlgorithm::Crc32)),
+            has_crc32: crc32 && listed.checksum_type == Some(ChecksumType::FullObject),
+            has_part_crc32s: crc32 && listed.checksum_type == Some(ChecksumType::Composite),
             archived: in_archive && !restored,
             key,
         })

@@ -7,12 +7,15 @@
 //! | [`connect`] | credentials, endpoint, connection pool → [`Store`] |
 //! | [`list`] | ListObjectsV2, page by page |
 //! | [`object`] | GetObject and HeadObject, pinned to an ETag |
+//! | [`checksum`] | HeadObject of a key, checksums of parts |
+//! | [`state`] | sheaf's own objects, whole |
 //! | [`upload`] | PutObject, multipart uploads that leave nothing behind |
 //! | [`parts`] | an object of unknown length, as it comes |
 //! | [`presign`] | S3's own signed URLs |
 //! | [`error`] | what went wrong, told to a person |
 //! | [`embedded`] | a store of our own over a plain folder |
 
+pub mod checksum;
 pub mod connect;
 pub mod embedded;
 pub mod error;
@@ -20,6 +23,7 @@ pub mod list;
 pub mod object;
 pub mod parts;
 pub mod presign;
+pub mod state;
 pub mod upload;
 
 use std::fmt;
@@ -30,6 +34,7 @@ use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::types::RequestPayer;
 use tokio::sync::Semaphore;
 
+pub use checksum::Headed;
 pub use connect::{ConnectError, Identity, StoreOptions};
 pub use error::{StoreError, StoreErrorKind};
 pub use object::ObjectBody;
@@ -108,6 +113,8 @@ pub struct Object {
     pub modified: i64,
     /// The store announces a CRC-32 over the whole object (`ChecksumType` FULL_OBJECT).
     pub has_crc32: bool,
+    /// The store announces CRC-32s of the object's parts (`ChecksumType` COMPOSITE).
+    pub has_part_crc32s: bool,
     /// The object lies in an archive tier without a restored copy and cannot be read now.
     pub archived: bool,
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use aws_sdk_s3::types::{ChecksumMode, StorageClass};
+use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::byte_stream::ByteStream;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -101,53 +101,6 @@ impl Store {
         })
     }
 
-    /// What a listing would show of one object, for reads that are to be pinned to it.
-    /// Source: [HeadObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
-    ///
-    /// # Errors
-    /// [`StoreErrorKind::NoSuchKey`], or as the store says.
-    pub async fn head(&self, bucket: &Bucket, key: &str) -> Result<Object, StoreError> {
-        let answer = self
-            .client
-            .head_object()
-            .bucket(bucket.as_str())
-            .key(key)
-            .checksum_mode(ChecksumMode::Enabled)
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk(HEAD, bucket, Some(key), error))?;
-        let lacks = |what: &str| {
-            let kind = StoreErrorKind::Unexpected {
-                status: 200,
-                code: None,
-                message: format!("without {what}"),
-            };
-            StoreError::new(HEAD, bucket, Some(key), kind)
-        };
-        let size = answer
-            .content_length()
-            .and_then(|size| u64::try_from(size).ok());
-        let archive = matches!(
-            answer.storage_class(),
-            Some(StorageClass::Glacier | StorageClass::DeepArchive)
-        ) || answer.archive_status().is_some();
-        // `ongoing-request="false", expiry-date="…"` once a copy is there.
-        let restored = answer
-            .restore()
-            .is_some_and(|restore| restore.contains("expiry-date"));
-        Ok(Object {
-            key: key.to_owned(),
-            size: size.ok_or_else(|| lacks("a length"))?,
-            etag: answer.e_tag().ok_or_else(|| lacks("an ETag"))?.to_owned(),
-            modified: answer
-                .last_modified()
-                .ok_or_else(|| lacks("a modification time"))?
-                .secs(),
-            has_crc32: full_object(answer.checksum_crc32(), answer.checksum_type()).is_some(),
-            archived: archive && !restored,
-        })
-    }
-
     /// The CRC-32 that the store keeps of a whole object, where it keeps one.
     /// Source: [HeadObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
     ///
@@ -232,7 +185,10 @@ impl ObjectBody {
 }
 
 /// A checksum counts only where it covers the whole object: `…-3` is a checksum of three parts' checksums.
-fn full_object(crc32: Option<&str>, kind: Option<&aws_sdk_s3::types::ChecksumType>) -> Option<u32> {
+pub(super) fn full_object(
+    crc32: Option<&str>,
+    kind: Option<&aws_sdk_s3::types::ChecksumType>,
+) -> Option<u32> {
     if kind == Some(&aws_sdk_s3::types::ChecksumType::Composite) {
         return None;
     }

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::remote::{RemoteError, RemoteFile};
-use crate::store::{Bucket, Object, Store, StoreError};
+use crate::store::{Bucket, Object, Store, StoreError, StoreErrorKind};
 
 /// Breaks in a row, with less than [`PROGRESS`] between them, that end a read.
 const TRIES: u32 = 6;
@@ -126,8 +126,11 @@ impl Source {
     /// # Errors
     /// [`StoreError`] as the store says.
     pub async fn object(store: &Store, bucket: &Bucket, key: &str) -> Result<Source, SourceError> {
+        let headed = store.head(bucket, key).await?;
+        let missing =
+            || StoreError::new("HeadObject", bucket, Some(key), StoreErrorKind::NoSuchKey);
         Ok(Source(Kind::Object(StoredObject {
-            object: store.head(bucket, key).await?,
+            object: headed.ok_or_else(missing)?.object,
             store: store.clone(),
             bucket: bucket.clone(),
         })))

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use http_body_util::BodyExt;
 use sheaf::http::{self, ApiKeys, Limits, ServerConfig};
+use sheaf::link::KeyRing;
 use sheaf::read_ahead::MemoryBudget;
 use sheaf::store::embedded::EmbeddedStore;
 use sheaf::store::{Bucket, Store, StoreOptions};
@@ -89,6 +90,11 @@ impl Served {
             expires_in: Duration::from_secs(60),
             queue_max: 100,
             memory: budget.clone(),
+            links: http::LinkConfig {
+                keys: KeyRing::parse("test:00112233445566778899aabbccddeeff").unwrap(),
+                space: None,
+                state_prefix: ".sheaf/".to_owned(),
+            },
             limits: Limits::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

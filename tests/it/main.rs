@@ -11,6 +11,8 @@ mod connections;
 mod door;
 mod errors;
 mod faults;
+mod links;
+mod links_clients;
 mod live;
 mod logs;
 mod manifest;

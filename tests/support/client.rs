@@ -90,3 +90,26 @@ pub async fn fetch_with(
         body: body.collect().await?.to_bytes(),
     })
 }
+
+/// Sends one POST of JSON and reads its whole answer.
+pub async fn post(url: &str, body: &serde_json::Value) -> Result<Answered, ClientError> {
+    let url = Url::parse(url).expect("a URL");
+    let host = url.host_str().expect("a host");
+    let port = url.port_or_known_default().expect("a port");
+    let stream = TcpStream::connect((host, port)).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .method("POST")
+        .uri(&url[url::Position::BeforePath..url::Position::AfterQuery])
+        .header("host", format!("{host}:{port}"))
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body.to_string())))
+        .expect("a request");
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    Ok(Answered {
+        status: head.status,
+        headers: head.headers,
+        body: body.collect().await?.to_bytes(),
+    })
+}

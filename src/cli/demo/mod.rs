@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::serve::{Server, listen};
 use super::signals::Signals;
 use super::{CliError, output};
-use crate::config::{Place, ServeConfig, StoreConfig};
+use crate::config::{LinkKeys, Place, ServeConfig, StateConfig, StoreConfig};
 use crate::http::{ApiKeys, Limits, Listeners};
 use crate::manifest::publish::{DEFAULT_EXPIRY, DEFAULT_QUEUE};
 use crate::read_ahead::DEFAULT_BUDGET;
@@ -123,6 +123,7 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
         api_keys: ApiKeys::default(),
         admin_listen: Vec::new(),
         memory_budget: DEFAULT_BUDGET,
+        link_keys: LinkKeys::KeptIn(place.state.clone()),
         limits: Limits::default(),
         store: StoreConfig {
             place: Place::Local {
@@ -130,6 +131,8 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
                 state_dir: place.state.clone(),
             },
             options: StoreOptions::default(),
+            state: StateConfig::default(),
+            state_dir: Some(place.state.clone()),
         },
     })
 }

@@ -100,6 +100,7 @@ impl Script {
             etag: format!("\"{key}\""),
             modified: 0,
             has_crc32: before.stored,
+            has_part_crc32s: false,
             archived: false,
         };
         Item {

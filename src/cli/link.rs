@@ -1,0 +1,111 @@
+//! `sheaf link`: a signed link to the archive of a prefix.
+
+use std::time::SystemTime;
+
+use clap::Args;
+use url::Url;
+
+use super::open::{Opened, open};
+use super::{CliError, S3Url, output};
+use crate::config::{Environment, LinkKeys, StoreArgs, StoreConfig, web_url};
+use crate::manifest::issue::LONGEST_LIFE;
+use crate::manifest::{Chosen, Library, Selection, Wish, issue};
+use crate::period::Period;
+use crate::store::Bucket;
+
+/// Options of `sheaf link`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = "\
+Examples:
+  sheaf link s3://my-bucket/reports/2024/ --public-url https://files.example.org
+  sheaf link s3://local/reports/ --local ./files --include '*.pdf' --include '*.csv' --expires-in 30d
+
+What it prints:
+  {\"id\":…,\"page_url\":…,\"zip_url\":…,\"manifest_url\":…,\"count\":…,\"bytes\":…,\"etag\":…,\"expires_at\":…}
+
+A server answers the link that has the same bucket for its own objects (--state-bucket, else --bucket) and the same
+keys (SHEAF_LINK_KEYS, else the file link-keys in --state-dir). Whoever has zip_url can download, and resume:
+  wget -c \"$ZIP_URL\"")]
+pub struct LinkArgs {
+    /// What to link to
+    #[arg(value_name = "s3://BUCKET/PREFIX")]
+    url: S3Url,
+
+    /// Take only keys that match, below the prefix; may be repeated [default: *.pdf]
+    ///
+    /// `*` stands for any characters, slashes too; case does not matter. `--include '*'` takes everything.
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+
+    /// The name under which the archive is saved [default: the last folder of the prefix]
+    #[arg(long, value_name = "NAME")]
+    filename: Option<String>,
+
+    /// How long the link lives: seconds, or 15m, 12h, 7d
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    expires_in: Period,
+
+    /// The URL under which clients reach the server [default: with --local, that of the running server]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SHEAF_PUBLIC_URL",
+        hide_env_values = true
+    )]
+    public_url: Option<String>,
+
+    /// The bucket of requests that name none: the server keeps its own objects there [default: that of the prefix]
+    #[arg(
+        long,
+        value_name = "BUCKET",
+        env = "BUCKET_NAME",
+        hide_env_values = true
+    )]
+    bucket: Option<String>,
+
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Makes the link and prints it.
+///
+/// # Errors
+/// As [`issue()`] says; nothing is left in the bucket then.
+pub async fn run(args: LinkArgs) -> Result<(), CliError> {
+    let environment = Environment::of_process();
+    let StoreConfig {
+        state, state_dir, ..
+    } = args.store.check(environment)?;
+    let keys = LinkKeys::of(environment, state_dir.as_deref())?;
+    let bucket = match (&args.bucket, &args.store.local) {
+        (Some(name), None) => Bucket::new(name).map_err(crate::config::ConfigError::from)?,
+        _ => args.url.bucket.clone(),
+    };
+    let named = args.public_url.as_deref();
+    let named = named.map(|url| web_url("--public-url", url)).transpose()?;
+    let selection = Selection::new(args.url.bucket.clone(), &args.url.prefix, &args.include)?
+        .apart_from(&state.prefix);
+    let expires_in = args.expires_in.duration();
+    if expires_in.is_zero() || expires_in > LONGEST_LIFE {
+        return Err(CliError::LinkLife(args.expires_in));
+    }
+    let Opened { store, site, .. } = open(&args.store, &args.url).await?;
+    let base = named.map(|url: Url| url.as_str().trim_end_matches('/').to_owned());
+    let base = base.or(site).ok_or(CliError::NoPublicUrl)?;
+    let (keys, made) = keys.open()?;
+    if let Some(path) = made {
+        output::note(&format!(
+            "made a key for links in {}; servers answer them that have it too",
+            path.display()
+        ));
+    }
+    let library = Library::new(&store, state.space_in(&bucket));
+    let wish = Wish {
+        chosen: Chosen::Selection(selection),
+        filename: args.filename,
+        expires_in,
+        base,
+    };
+    let issued = issue(&store, &library, &keys, wish, SystemTime::now()).await?;
+    output::result(&issued)
+}

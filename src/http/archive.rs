@@ -1,0 +1,130 @@
+//! `GET` and `HEAD /d/{link}/{filename}.zip`: the archive of a link, whole or any range of it.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures::stream::{self, Stream};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use super::Problem;
+use super::conditional::{Decision, Validators};
+use super::exact::Exact;
+use super::range::{self, Asked};
+use super::record::Details;
+use super::routes::App;
+use crate::disposition;
+use crate::download::{DownloadError, FrozenArchive};
+use crate::manifest::Open;
+
+/// Answers with the archive, exact in length, or with what conditions and ranges make of it.
+///
+/// Like the live archive it waits for the first frame, so that what fails early fails as a problem.
+///
+/// # Errors
+/// 403 and 410 for links that are of no use; 412, 416; 503 `checksums-pending` where objects are still being hashed for
+/// a range; see [`Problem`] for the rest.
+pub async fn download(
+    State(app): State<App>,
+    Extension(details): Extension<Details>,
+    method: Method,
+    Path((token, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let links = app.links()?;
+    let grant = links.grant(&token, &details)?;
+    if !file.to_ascii_lowercase().ends_with(".zip") {
+        return Err(Problem::not_found(&format!("/d/-/{file}")));
+    }
+    let open = links.open(grant, &details).await?;
+    let length = open.frozen.layout().len();
+    let validators = validators(&open);
+    let ranges = match validators.decide(&headers) {
+        Decision::Failed => return Err(Problem::precondition_failed()),
+        Decision::NotModified => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            describe(&mut response, &open, &validators);
+            return Ok(response);
+        }
+        Decision::Proceed { ranges } => ranges,
+    };
+    // Only GET has ranges (RFC 9110 §14.2).
+    let asked = match method == Method::GET && ranges {
+        true => range::asked(&headers, length),
+        false => Asked::Whole,
+    };
+    let (status, part) = match asked {
+        Asked::Whole => (StatusCode::OK, 0..length),
+        Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
+        Asked::Beyond => return Err(Problem::range_not_satisfiable(length)),
+    };
+    let part_len = part.end - part.start;
+    let body = if method == Method::HEAD {
+        Exact::new(stream::empty(), length)
+    } else {
+        let store = &app.config.store;
+        let (library, scanner) = (&links.library, &links.scanner);
+        let mut archive =
+            FrozenArchive::begin(store, library, scanner, &open, part.clone()).await?;
+        let first = archive.next().await?;
+        Exact::new(frames(first, archive), part_len)
+    };
+    let mut response = Response::new(Body::new(body));
+    *response.status_mut() = status;
+    describe(&mut response, &open, &validators);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, part_len.into());
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/zip"),
+    );
+    if status == StatusCode::PARTIAL_CONTENT {
+        let range = format!("bytes {}-{}/{length}", part.start, part.end - 1);
+        headers.extend(
+            HeaderValue::try_from(range)
+                .ok()
+                .map(|value| (header::CONTENT_RANGE, value)),
+        );
+    }
+    Ok(response)
+}
+
+/// What a 304 has in common with the whole (RFC 9110 §15.4.5), and what keeps proxies from touching it.
+fn describe(response: &mut Response, open: &Open, validators: &Validators) {
+    let headers = response.headers_mut();
+    let disposition = disposition::attachment(&open.frozen.header().filename);
+    let texts = [
+        (header::ETAG, validators.etag.as_str()),
+        (header::ACCEPT_RANGES, "bytes"),
+        (header::CONTENT_DISPOSITION, &disposition),
+        (header::CACHE_CONTROL, "private, no-transform"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    for (name, text) in texts {
+        headers.extend(HeaderValue::from_str(text).ok().map(|value| (name, value)));
+    }
+    headers.insert(header::LAST_MODIFIED, validators.last_modified());
+}
+
+fn validators(open: &Open) -> Validators {
+    Validators {
+        etag: open.frozen.header().etag.clone(),
+        modified: open.frozen.modified(),
+    }
+}
+
+/// The archive's frames; polled only when the socket takes more.
+fn frames(
+    first: Option<Bytes>,
+    archive: FrozenArchive,
+) -> impl Stream<Item = Result<Bytes, DownloadError>> {
+    stream::try_unfold((first, archive), |(first, mut archive)| async move {
+        let frame = match first {
+            Some(frame) => Some(frame),
+            None => archive.next().await?,
+        };
+        Ok(frame.map(|frame| (frame, (None, archive))))
+    })
+}

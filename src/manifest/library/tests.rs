@@ -1,0 +1,200 @@
+//! What replicas that share a bucket know of each other's links, and when.
+
+use std::time::SystemTime;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::link::KeyRing;
+use crate::manifest::stored::{Freezer, Row};
+use crate::manifest::{Chosen, IssueError, Selection, Wish, issue};
+use crate::store::StoreOptions;
+use crate::store::embedded::{BUCKET, EmbeddedStore};
+
+struct Place {
+    store: Store,
+    _dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let files = dir.path().join("files");
+        std::fs::create_dir(&files).unwrap();
+        std::fs::write(files.join("a.pdf"), "content").unwrap();
+        let embedded = EmbeddedStore::open(&files, &dir.path().join("state")).unwrap();
+        Place {
+            store: Store::embedded(&embedded, &StoreOptions::default()),
+            _dir: dir,
+        }
+    }
+
+    fn replica(&self) -> Library {
+        let space = StateSpace {
+            bucket: bucket(),
+            prefix: ".sheaf/".to_owned(),
+        };
+        Library::new(&self.store, space)
+    }
+}
+
+fn bucket() -> Bucket {
+    Bucket::new(BUCKET).unwrap()
+}
+
+fn frozen(count: usize) -> Frozen {
+    let mut freezer = Freezer::new(&bucket(), "");
+    for n in 0..count {
+        freezer.push(&Row {
+            key: format!("{n:06}.pdf"),
+            size: 7,
+            etag: format!("\"{n}\""),
+            modified: 0,
+            crc32: Some(7),
+            version: None,
+        });
+    }
+    freezer.finish("x.zip", 0, 1)
+}
+
+/// The library, asked when so much more time has passed.
+async fn later(library: &Library, id: Uuid, time: Duration) -> Result<Arc<Open>, LibraryError> {
+    library.open_at(id, Instant::now() + time).await
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_revocation_holds_everywhere_within_its_time() {
+    let place = Place::new();
+    let (here, there) = (place.replica(), place.replica());
+    let id = here.put(&frozen(2)).await.unwrap();
+    let open = there.open(id).await.unwrap();
+    here.revoke(id).await.unwrap();
+    assert!(
+        matches!(here.open(id).await, Err(LibraryError::Revoked)),
+        "at once where it was revoked"
+    );
+    let soon = later(&there, id, TRUSTED_FOR - SECOND).await;
+    assert!(soon.is_ok(), "trusted for a while elsewhere");
+    assert!(matches!(
+        later(&there, id, TRUSTED_FOR).await,
+        Err(LibraryError::Revoked)
+    ));
+    assert_eq!(open.frozen.header().count, 2, "who has it, has it");
+}
+
+#[tokio::test]
+async fn what_did_not_change_is_not_loaded_again() {
+    let place = Place::new();
+    let library = place.replica();
+    let id = library.put(&frozen(2)).await.unwrap();
+    let first = library.open(id).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &library.open(id).await.unwrap()));
+    let again = later(&library, id, TRUSTED_FOR).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &again), "304");
+}
+
+#[tokio::test]
+async fn loads_that_coincide_are_one() {
+    let place = Place::new();
+    let library = place.replica();
+    let id = library.put(&frozen(1000)).await.unwrap();
+    let loads = (0..8).map(|_| library.open(id));
+    let opened = futures::future::try_join_all(loads).await.unwrap();
+    assert!(opened.iter().all(|open| Arc::ptr_eq(open, &opened[0])));
+}
+
+#[tokio::test]
+async fn a_broken_link_is_broken_everywhere_and_its_claim_is_remembered() {
+    let place = Place::new();
+    let (here, there) = (place.replica(), place.replica());
+    let id = here.put(&frozen(2)).await.unwrap();
+    let open = here.open(id).await.unwrap();
+    there.open(id).await.unwrap();
+    here.break_link(&open, 1).await;
+    let broken = |outcome: Result<_, LibraryError>| matches!(outcome, Err(LibraryError::Broken { key }) if key == "000001.pdf");
+    assert!(broken(here.open(id).await.map(drop)));
+    let there = later(&there, id, TRUSTED_FOR).await;
+    assert!(broken(there.map(drop)));
+    let distrusted = here.distrusted().await.unwrap();
+    assert!(!distrusted.has(BUCKET, &open.frozen.row(0).unwrap()));
+    assert!(distrusted.has(BUCKET, &open.frozen.row(1).unwrap()));
+}
+
+#[tokio::test]
+async fn what_is_no_manifest_is_not_opened() {
+    let place = Place::new();
+    let library = place.replica();
+    let id = Uuid::new_v4();
+    let key = format!(".sheaf/links/{id}");
+    let bucket = bucket();
+    let put = place
+        .store
+        .put(&bucket, &key, CONTENT_TYPE, "nonsense".into());
+    put.await.unwrap();
+    assert!(matches!(
+        library.open(id).await,
+        Err(LibraryError::Stored(_))
+    ));
+}
+
+#[tokio::test]
+async fn what_replicas_learn_adds_up() {
+    let place = Place::new();
+    let (here, there) = (place.replica(), place.replica());
+    let id = here.put(&frozen(3)).await.unwrap();
+    let (ours, theirs) = (here.open(id).await.unwrap(), there.open(id).await.unwrap());
+    ours.learned.learn(0, 10).unwrap();
+    theirs.learned.learn(2, 12).unwrap();
+    here.keep_learned(&ours).await;
+    there.keep_learned(&theirs).await;
+    let third = place.replica();
+    let open = third.open(id).await.unwrap();
+    third.load_learned(&open).await;
+    assert_eq!(
+        [0, 1, 2].map(|row| open.learned.get(row)),
+        [Some(10), None, Some(12)]
+    );
+}
+
+#[tokio::test]
+async fn old_manifests_give_way_to_new_ones() {
+    let place = Place::new();
+    let library = place.replica();
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let id = library.put(&frozen(10)).await.unwrap();
+        library.open(id).await.unwrap();
+        ids.push(id);
+    }
+    library.open(ids[0]).await.unwrap();
+    library.weigh(ids[2], KEPT);
+    let kept = |id| library.lock().by_id.contains_key(id);
+    assert_eq!([&ids[0], &ids[1], &ids[2]].map(kept), [false, false, true]);
+    library.weigh(ids[2], 2 * KEPT);
+    assert!(kept(&ids[2]), "what is in use stays");
+}
+
+#[tokio::test]
+async fn links_live_as_long_as_is_sensible() {
+    let place = Place::new();
+    let keys = KeyRing::parse(&KeyRing::generate()).unwrap();
+    for seconds in [0, 11 * 366 * 86_400] {
+        let wish = Wish {
+            chosen: Chosen::Selection(Selection::new(bucket(), "", &[]).unwrap()),
+            filename: None,
+            expires_in: Duration::from_secs(seconds),
+            base: "http://h".to_owned(),
+        };
+        let issued = issue(
+            &place.store,
+            &place.replica(),
+            &keys,
+            wish,
+            SystemTime::now(),
+        )
+        .await;
+        assert!(matches!(issued, Err(IssueError::InvalidExpiry { .. })));
+    }
+}
