@@ -10,6 +10,7 @@
 //! | [`seed`] | `sheaf seed`: a folder into a bucket |
 //! | [`manifest`] | `sheaf manifest` |
 //! | [`link`] | `sheaf link` |
+//! | [`sweep`] | `sheaf sweep` |
 //! | [`mod@zip`] | `sheaf zip`: an archive into a file or a pipe |
 //! | [`completions`] | `sheaf completions` |
 //! | [`open`] | the store of one command |
@@ -33,6 +34,7 @@ pub mod seed;
 pub mod serve;
 pub mod server_record;
 pub mod signals;
+pub mod sweep;
 pub mod zip;
 
 use clap::builder::Resettable;
@@ -76,6 +78,8 @@ enum Command {
     Link(Box<link::LinkArgs>),
     /// Write everything below a prefix into one ZIP archive
     Zip(zip::ZipArgs),
+    /// Remove what links that have ended leave behind
+    Sweep(sweep::SweepArgs),
     /// Print a script that completes sheaf's commands and options in a shell
     Completions(completions::CompletionsArgs),
 }
@@ -100,6 +104,7 @@ impl Cli {
             Command::Seed(args) => until_interrupted(seed::run(args)).await,
             Command::Manifest(args) => until_interrupted(manifest::run(args)).await,
             Command::Link(args) => until_interrupted(link::run(*args)).await,
+            Command::Sweep(args) => until_interrupted(sweep::run(args)).await,
             Command::Zip(args) => until_interrupted(zip::run(args)).await,
             Command::Completions(args) => completions::run(&args),
         }
