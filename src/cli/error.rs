@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::config::{ConfigError, LinkKeysError};
 use crate::download::DownloadError;
-use crate::manifest::{InvalidSelection, IssueError, ManifestError};
+use crate::manifest::{InvalidSelection, IssueError, LibraryError, ManifestError};
 use crate::period::Period;
 use crate::store::embedded::EmbeddedError;
 use crate::store::{ConnectError, WriteError};
@@ -53,6 +53,12 @@ pub enum CliError {
     /// No link.
     #[error(transparent)]
     Link(#[from] IssueError),
+    /// Links could not be swept.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// No bucket to look into.
+    #[error("name the bucket that holds sheaf's own objects: --bucket or --state-bucket")]
+    NoBucket,
     /// No link lives that long, or that short.
     #[error("--expires-in: {0}, but links live from 1s to ten years")]
     LinkLife(Period),
@@ -130,6 +136,7 @@ impl CliError {
             CliError::Config(_)
             | CliError::Selection(_)
             | CliError::NoPublicUrl
+            | CliError::NoBucket
             | CliError::LinkLife(_)
             | CliError::OtherBucket { .. }
             | CliError::Terminal

@@ -10,6 +10,7 @@
 //! | [`seed`] | `sheaf seed`: a folder into a bucket |
 //! | [`manifest`] | `sheaf manifest` |
 //! | [`link`] | `sheaf link` |
+//! | [`sweep`] | `sheaf sweep` |
 //! | [`mod@zip`] | `sheaf zip`: an archive into a file or a pipe |
 //! | [`verify`] | `sheaf verify`: is an archive sound? |
 //! | [`completions`] | `sheaf completions` |
@@ -34,6 +35,7 @@ pub mod seed;
 pub mod serve;
 pub mod server_record;
 pub mod signals;
+pub mod sweep;
 pub mod verify;
 pub mod zip;
 
@@ -80,6 +82,8 @@ enum Command {
     Zip(zip::ZipArgs),
     /// Read an archive back and check every byte of it
     Verify(verify::VerifyArgs),
+    /// Remove what links that have ended leave behind
+    Sweep(sweep::SweepArgs),
     /// Print a script that completes sheaf's commands and options in a shell
     Completions(completions::CompletionsArgs),
 }
@@ -104,6 +108,7 @@ impl Cli {
             Command::Seed(args) => until_interrupted(seed::run(args)).await,
             Command::Manifest(args) => until_interrupted(manifest::run(args)).await,
             Command::Link(args) => until_interrupted(link::run(*args)).await,
+            Command::Sweep(args) => until_interrupted(sweep::run(args)).await,
             Command::Zip(args) => until_interrupted(zip::run(args)).await,
             Command::Verify(args) => until_interrupted(verify::run(args)).await,
             Command::Completions(args) => completions::run(&args),

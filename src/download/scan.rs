@@ -104,7 +104,7 @@ impl Scanner {
                     match this.hash(open, index).await {
                         // Hashed twice with two results: it is unknown again, and its next reader tells.
                         Ok(crc32) => drop(open.learned.learn(index, crc32)),
-                        Err(error) => open.learned.fail(error),
+                        Err(error) => open.learned.fail(index, error),
                     }
                     let mut written = written.lock().await;
                     if written.elapsed() > CHECKPOINT {

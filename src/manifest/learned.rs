@@ -38,6 +38,8 @@ struct State {
     loaded: bool,
     /// Rows that somebody waits for.
     wanted: BTreeSet<usize>,
+    /// Rows that are being hashed.
+    hashing: BTreeSet<usize>,
     /// When somebody last asked for one.
     asked: Option<Instant>,
     scanning: bool,
@@ -70,7 +72,10 @@ impl Learned {
     /// # Errors
     /// [`Unsteady`] where it had another CRC-32 before; nothing is known of it then.
     pub fn learn(&self, index: usize, crc32: u32) -> Result<(), Unsteady> {
-        let learned = self.lock().put(index, crc32, self.count);
+        let mut state = self.lock();
+        state.hashing.remove(&index);
+        let learned = state.put(index, crc32, self.count);
+        drop(state);
         self.changed();
         learned
     }
@@ -86,7 +91,7 @@ impl Learned {
         state.failure = None;
         state.asked = Some(Instant::now());
         for row in rows {
-            if state.get(row).is_none() {
+            if state.get(row).is_none() && !state.hashing.contains(&row) {
                 state.wanted.insert(row);
             }
         }
@@ -101,6 +106,7 @@ impl Learned {
         }
         while let Some(row) = state.wanted.pop_first() {
             if state.get(row).is_none() {
+                state.hashing.insert(row);
                 return Some(row);
             }
         }
@@ -114,9 +120,10 @@ impl Learned {
         !state.scanning
     }
 
-    /// Hashing has failed; whoever waits is told, and the next [`Learned::want`] begins anew.
-    pub fn fail(&self, error: StoreError) {
+    /// Hashing a row has failed; whoever waits is told, and the next [`Learned::want`] begins anew.
+    pub fn fail(&self, index: usize, error: StoreError) {
         let mut state = self.lock();
+        state.hashing.remove(&index);
         state.wanted.clear();
         state.failure = Some(Arc::new(error));
         drop(state);

@@ -23,6 +23,9 @@ pub const TRUSTED_FOR: Duration = Duration::from_secs(30);
 /// What open manifests may take in memory together, in bytes; what is in use stays beyond that.
 pub const KEPT: usize = 64 << 20;
 
+/// Where links are, below the state prefix.
+const LINKS: &str = "links/";
+
 /// Where sheaf keeps its own objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateSpace {
@@ -48,8 +51,8 @@ impl StateSpace {
     pub fn key(&self, key: StateKey) -> String {
         let prefix = &self.prefix;
         match key {
-            StateKey::Link(id) => format!("{prefix}links/{id}"),
-            StateKey::Crc32s(id) => format!("{prefix}links/{id}.crc32"),
+            StateKey::Link(id) => format!("{prefix}{LINKS}{id}"),
+            StateKey::Crc32s(id) => format!("{prefix}{LINKS}{id}.crc32"),
             StateKey::Distrusted => format!("{prefix}distrusted.jsonl"),
         }
     }
@@ -253,6 +256,19 @@ impl Library {
         // A load that was under way may have put it back on its shelf.
         self.clear(id);
         Ok(())
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn bucket(&self) -> &Bucket {
+        &self.space.bucket
+    }
+
+    /// What the keys of stored manifests and their sidecars begin with.
+    pub(super) fn links_prefix(&self) -> String {
+        format!("{}{LINKS}", self.space.prefix)
     }
 
     fn shelf(&self, id: Uuid) -> Arc<AsyncMutex<Option<Book>>> {

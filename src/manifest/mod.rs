@@ -7,6 +7,7 @@
 //! | [`mod@issue`] | making a link of it |
 //! | [`stored`] | a frozen manifest as bytes |
 //! | [`library`] | stored manifests in the bucket, and those that are open |
+//! | [`sweep`] | removing what links leave behind |
 //! | [`learned`] | checksums that were learned by hashing |
 //! | [`distrust`] | checksums that proved wrong |
 //! | [`jsonl`] | one line of a presigned manifest |
@@ -21,6 +22,7 @@ pub mod library;
 pub mod publish;
 pub mod selection;
 pub mod stored;
+pub mod sweep;
 
 pub use freeze::{Chosen, FreezeError, freeze};
 pub use issue::{IssueError, Issued, Wish, issue};

@@ -3,13 +3,14 @@
 use std::fs;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use crate::program::{Place, text};
 use crate::support::client::{self, Answered};
 use crate::support::readers::Reader;
 use crate::support::server::Server;
-use crate::support::synthetic::faults::{Failure, Fault, Rule, Target};
+use crate::support::synthetic::faults::{Failure, Fault, Gate, Mishap, Rule, Target};
 use crate::support::synthetic::object::{Checksum, SyntheticObject};
 use crate::support::synthetic::requests::Operation;
 use crate::support::synthetic::{Options, Synthetic};
@@ -461,12 +462,12 @@ async fn what_a_range_needs_is_hashed_once_and_kept() {
     let (store, server) = synthetic(&objects.iter().collect::<Vec<_>>()).await;
     let link = create(&server, &json!({})).await;
     let (a, b) = tokio::join!(
-        range(&server, &link, "bytes=-200"),
+        range(&server, &link, "bytes=-382"),
         range(&server, &link, "bytes=-300")
     );
     assert_eq!((a.status.as_u16(), b.status.as_u16()), (206, 206));
     assert_eq!(reads(&store), 6, "one scan for both, of each object once");
-    assert_eq!(a.body, b.body.slice(100..));
+    assert_eq!(a.body.slice(82..), b.body);
     // The sidecar is written when the scan ends, which is after the answer.
     let sidecar = format!(".sheaf/links/{}.crc32", link.id);
     while store.object(&sidecar).is_none() {
@@ -475,7 +476,7 @@ async fn what_a_range_needs_is_hashed_once_and_kept() {
     // Another replica, which shares bucket and keys, does not hash again.
     let replica = replica_of(&server, &store);
     let path = link.path.clone();
-    let tail = replica.send("GET", &path, &[("range", "bytes=-200")]).await;
+    let tail = replica.send("GET", &path, &[("range", "bytes=-382")]).await;
     assert_eq!((tail.status.as_u16(), tail.body), (206, a.body));
     assert_eq!(reads(&store), 6);
     let whole = replica.get(&path).await.body;
@@ -601,4 +602,79 @@ async fn a_server_without_a_place_or_a_name_makes_no_links() {
     let place = Place::new().set("S3_ENDPOINT_URL", &store.endpoint());
     let message = place.run(&["link", "s3://bench/"]).await;
     assert!(message.failure(2).contains("--public-url"));
+}
+
+#[tokio::test]
+async fn a_range_that_waits_too_long_is_told_to_come_back() {
+    let object = SyntheticObject::new("a.pdf", 2 * MIB);
+    let store = Synthetic::start([object], Options::default()).await;
+    // The store holds the object back for longer than a range waits, and must not be taken for one that stalls.
+    let server = Server::with(|command, _| {
+        command
+            .env("S3_ENDPOINT_URL", store.endpoint())
+            .env("BUCKET_NAME", "bench")
+            .env("SHEAF_READ_TIMEOUT", "10m");
+    });
+    let link = create(&server, &json!({})).await;
+    let gate = Gate::new();
+    let held = Mishap::Hold(gate.clone());
+    store.faults().add(Rule::body("a.pdf", MIB, held).times(1));
+    let answer = range(&server, &link, "bytes=-80").await;
+    assert_eq!(kind(&answer), (503, "checksums-pending".to_owned()));
+    assert!(answer.headers.contains_key("retry-after"));
+    let problem: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(
+        (&problem["needed"], &problem["missing"]),
+        (&1.into(), &1.into())
+    );
+    // The hashing goes on meanwhile, for whoever asks next.
+    gate.open();
+    let answer = range(&server, &link, "bytes=-80").await;
+    assert_eq!(answer.status, 206);
+    assert_eq!(reads(&store), 1);
+}
+
+#[tokio::test]
+async fn a_range_that_has_something_to_send_does_not_wait() {
+    let objects = ["a.pdf", "b.pdf"].map(|key| SyntheticObject::new(key, 2 * MIB));
+    let (store, server) = synthetic(&[&objects[0], &objects[1]]).await;
+    let link = create(&server, &json!({})).await;
+    let gate = Gate::new();
+    let held = Mishap::Hold(gate.clone());
+    store.faults().add(Rule::body("a.pdf", MIB, held).times(1));
+    // From within the second object to the end: the directory needs the first one's checksum.
+    let first = link.bytes - MIB;
+    let url = format!("{}{}", server.url, link.path);
+    let range = format!("bytes={first}-");
+    let answer = client::open("GET", &url, &[("range", &range)])
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 206);
+    let mut body = answer.into_body();
+    let mut received = 0;
+    while received < MIB - 1000 {
+        let frame = body.frame().await.unwrap().unwrap();
+        received += frame.data_ref().map_or(0, |data| data.len() as u64);
+    }
+    gate.open();
+    while let Some(frame) = body.frame().await {
+        received += frame
+            .unwrap()
+            .data_ref()
+            .map_or(0, |data| data.len() as u64);
+    }
+    assert_eq!(received, MIB);
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_hashed_fails_what_waits_for_it() {
+    let objects = ["a.pdf", "b.pdf"].map(|key| SyntheticObject::new(key, 2 * MIB));
+    let (store, server) = synthetic(&[&objects[0], &objects[1]]).await;
+    let link = create(&server, &json!({})).await;
+    store.remove("a.pdf");
+    let answer = range(&server, &link, "bytes=-140").await;
+    assert_eq!(kind(&answer), (409, "object-changed".to_owned()));
+    store.put(objects[0].clone());
+    let answer = range(&server, &link, "bytes=-140").await;
+    assert_eq!(answer.status, 206, "the next one tries again");
 }

@@ -43,6 +43,10 @@ fn bucket() -> Bucket {
 }
 
 fn frozen(count: usize) -> Frozen {
+    until(count, 1)
+}
+
+fn until(count: usize, expires: u64) -> Frozen {
     let mut freezer = Freezer::new(&bucket(), "");
     for n in 0..count {
         freezer.push(&Row {
@@ -54,7 +58,7 @@ fn frozen(count: usize) -> Frozen {
             version: None,
         });
     }
-    freezer.finish("x.zip", 0, 1)
+    freezer.finish("x.zip", 0, expires)
 }
 
 /// The library, asked when so much more time has passed.
@@ -197,4 +201,41 @@ async fn links_live_as_long_as_is_sensible() {
         .await;
         assert!(matches!(issued, Err(IssueError::InvalidExpiry { .. })));
     }
+}
+
+#[tokio::test]
+async fn what_has_ended_is_swept_with_its_sidecar() {
+    const DAY: u64 = 86_400;
+    let place = Place::new();
+    let library = place.replica();
+    let mut ids = Vec::new();
+    for expires in [1, 2] {
+        let id = library.put(&until(100, expires)).await.unwrap();
+        let open = library.open(id).await.unwrap();
+        open.learned.learn(0, 7).unwrap();
+        library.keep_learned(&open).await;
+        ids.push(id);
+    }
+    let put = async |name: String| {
+        let key = format!(".sheaf/links/{name}");
+        place
+            .store
+            .put(&bucket(), &key, CONTENT_TYPE, "x".into())
+            .await
+            .unwrap();
+    };
+    put(format!("{}.crc32", Uuid::new_v4())).await;
+    put("notes.txt".to_owned()).await;
+    put(Uuid::new_v4().to_string()).await;
+    let swept = library.sweep(DAY + 2).await.unwrap();
+    let counts = (swept.kept, swept.expired, swept.orphans, swept.unknown);
+    assert_eq!(counts, (1, 1, 1, 2));
+    assert!(matches!(
+        library.open(ids[0]).await,
+        Err(LibraryError::Revoked)
+    ));
+    assert!(library.open(ids[1]).await.is_ok());
+    let again = library.sweep(DAY + 2).await.unwrap();
+    let counts = (again.kept, again.expired, again.orphans, again.unknown);
+    assert_eq!(counts, (1, 0, 0, 2), "nothing is left of it");
 }

@@ -36,6 +36,11 @@ const BLOCK: usize = 64;
 
 const LARGEST_HEADER: usize = 1 << 16;
 
+const BEFORE_HEADER: usize = MAGIC.len() + 4;
+
+/// The header is to be found within so many bytes of the start.
+pub const HEADER_WITHIN: usize = BEFORE_HEADER + LARGEST_HEADER;
+
 /// One object of an archive, as it was when it was frozen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -299,14 +304,20 @@ impl Names {
     }
 }
 
+/// The header at the start of a stored manifest; unchecked, since the rest need not be there.
+pub fn peek(start: &[u8]) -> Option<Header> {
+    let (length, rest) = start.strip_prefix(&MAGIC)?.split_first_chunk::<4>()?;
+    let length = u32::from_le_bytes(*length) as usize;
+    serde_json::from_slice(rest.get(..length)?).ok()
+}
+
 /// Checks the frame of a file: its magic, its checksum, its header. Returns where the rows begin.
 fn read_header(file: &Bytes) -> Result<(Header, usize), StoredError> {
-    const FIXED: usize = MAGIC.len() + 4;
     let number = |at: usize| {
         let bytes = file.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
         bytes.map(u32::from_le_bytes).ok_or(StoredError::Magic)
     };
-    if !file.starts_with(&MAGIC) || file.len() < FIXED + 4 {
+    if !file.starts_with(&MAGIC) || file.len() < BEFORE_HEADER + 4 {
         return Err(StoredError::Magic);
     }
     let end = file.len() - 4;
@@ -315,11 +326,12 @@ fn read_header(file: &Bytes) -> Result<(Header, usize), StoredError> {
         return Err(StoredError::Checksum { expected, found });
     }
     let length = number(MAGIC.len())? as usize;
-    let start = FIXED + length;
+    let start = BEFORE_HEADER + length;
     if length > LARGEST_HEADER || start > end {
         return Err(StoredError::Count);
     }
-    let header = serde_json::from_slice(&file[FIXED..start]).map_err(StoredError::Header)?;
+    let header =
+        serde_json::from_slice(&file[BEFORE_HEADER..start]).map_err(StoredError::Header)?;
     Ok((header, start))
 }
 

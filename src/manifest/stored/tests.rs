@@ -237,3 +237,21 @@ proptest! {
         }
     }
 }
+
+/// What a replica pays once for a large link. Run it with optimisation to see what it says.
+#[test]
+#[ignore = "it takes a minute unoptimised"]
+fn a_million_rows() {
+    let frozen = frozen(&keys(1_000_000));
+    let begun = std::time::Instant::now();
+    let opened = Frozen::open(frozen.file().clone()).unwrap();
+    let open = begun.elapsed();
+    let begun = std::time::Instant::now();
+    assert!(opened.row(987_654).is_some());
+    println!(
+        "{} bytes stored, {} in memory, opened in {open:?}, a row in {:?}",
+        opened.file().len(),
+        opened.heap_bytes(),
+        begun.elapsed()
+    );
+}

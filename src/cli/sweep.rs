@@ -1,0 +1,61 @@
+//! `sheaf sweep`: removing what links leave behind.
+
+use std::time::SystemTime;
+
+use clap::Args;
+
+use super::open::{Opened, open};
+use super::{CliError, S3Url, output};
+use crate::config::{ConfigError, Environment, StoreArgs};
+use crate::manifest::Library;
+use crate::manifest::issue::unix;
+use crate::store::{Bucket, embedded};
+
+/// Options of `sheaf sweep`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = "\
+Examples:
+  sheaf sweep --bucket my-bucket
+  sheaf sweep --local ./files
+
+What it prints:
+  {\"kept\":…,\"expired\":…,\"orphans\":…,\"unknown\":…}
+
+Links are removed a day after they have ended. Objects that are not sheaf's are left alone, and so are presigned
+manifests: a lifecycle rule on manifests/ removes those.")]
+pub struct SweepArgs {
+    /// The bucket of requests that name none: the server keeps its own objects there
+    #[arg(
+        long,
+        value_name = "BUCKET",
+        env = "BUCKET_NAME",
+        hide_env_values = true
+    )]
+    bucket: Option<String>,
+
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Sweeps, and prints what was done.
+///
+/// # Errors
+/// As [`Library::sweep`] says.
+pub async fn run(args: SweepArgs) -> Result<(), CliError> {
+    let state = args.store.check(Environment::of_process())?.state;
+    let name = match (&args.bucket, &args.store.local) {
+        (_, Some(_)) => Some(embedded::BUCKET),
+        (named, None) => named.as_deref(),
+    };
+    let default = name.map(Bucket::new).transpose();
+    let default = default.map_err(ConfigError::from)?;
+    let space = state.space(default.as_ref()).ok_or(CliError::NoBucket)?;
+    let url = S3Url {
+        bucket: space.bucket.clone(),
+        prefix: String::new(),
+    };
+    let Opened { store, .. } = open(&args.store, &url).await?;
+    let library = Library::new(&store, space);
+    let swept = library.sweep(unix(SystemTime::now())).await?;
+    output::result(&swept)
+}
