@@ -13,7 +13,7 @@ use super::reads::{ReadBody, Reads};
 use crate::measure;
 use crate::store::{Object, StoreError};
 
-/// Breaks in a row, with less than [`PROGRESS`] between them, that end a read. The pauses before the last try add up to
+/// Breaks in a row, with less than a mebibyte between them, that end a read. The pauses before the last try add up to
 /// some ten seconds: a store that throttles for longer is overloaded by others.
 pub const TRIES: u32 = 8;
 
