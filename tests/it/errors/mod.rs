@@ -56,6 +56,7 @@ fn every_type_is_seen() {
         include_str!("store.rs"),
         include_str!("unreachable.rs"),
         include_str!("../door.rs"),
+        include_str!("../faults.rs"),
     ];
     let tests = tests.concat();
     let mut unseen = kinds();
