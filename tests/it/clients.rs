@@ -70,7 +70,7 @@ async fn every_downloader_gets_the_archive_under_its_name() {
 async fn every_downloader_sees_that_an_object_vanished() {
     let halfway = Halfway::start().await;
     for downloader in [&Downloader::HTTP11[..], &Downloader::HTTP10].concat() {
-        let gate = halfway.hold(halfway::SIZE / 2, 1);
+        let gate = halfway.hold(halfway::MIDDLE, 1);
         let url = halfway.url();
         let vanish = halfway.lose_the_second(&gate);
         if let (Some(download), ()) = tokio::join!(downloader.run(&url), vanish) {
@@ -85,7 +85,7 @@ async fn whoever_begins_anew_gets_what_there_is_now_or_fails() {
     let url = halfway.url();
 
     // The listing does not show the second object any more: the archive of the first is whole.
-    let gate = halfway.hold(halfway::SIZE / 2, 1);
+    let gate = halfway.hold(halfway::MIDDLE, 1);
     let vanish = halfway.lose_the_second(&gate);
     if let (Some(download), ()) = tokio::join!(Downloader::Aria2.run(&url), vanish) {
         let now = halfway.server.get(halfway::PATH).await.body;
@@ -94,7 +94,7 @@ async fn whoever_begins_anew_gets_what_there_is_now_or_fails() {
     }
 
     // The listing shows it, and every read fails.
-    halfway.hold(halfway::SIZE / 2, 0);
+    halfway.hold(halfway::MIDDLE, 0);
     let vanished = Rule::get(halfway::SECOND, Failure::NO_SUCH_KEY);
     halfway.store.faults().add(vanished);
     if let Some(download) = Downloader::Aria2.run(&url).await {
@@ -130,7 +130,7 @@ async fn over_http_1_0_only_a_whole_archive_ends_in_good_order() {
     );
     assert!(answer.ends_with(&halfway.whole));
 
-    let gate = halfway.hold(halfway::SIZE / 2, 1);
+    let gate = halfway.hold(halfway::MIDDLE, 1);
     let mut socket = http10(&halfway.server).await;
     let mut answer = Vec::new();
     let (ended, ()) = tokio::join!(

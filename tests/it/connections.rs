@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::support::client;
-use crate::support::halfway::{Halfway, SIZE};
+use crate::support::halfway::{self, Halfway};
 use crate::support::server::Server;
 
 fn with(arguments: &[&str]) -> Server {
@@ -56,7 +56,7 @@ async fn whoever_is_slow_to_ask_is_cut_off() {
 #[tokio::test]
 async fn a_download_may_take_longer_than_the_head_of_its_request() {
     let halfway = Halfway::start_with(&["--header-timeout", "1s"]).await;
-    let gate = halfway.hold(SIZE / 2, 1);
+    let gate = halfway.hold(halfway::MIDDLE, 1);
     let answer = client::open("GET", &halfway.url(), &[]).await.unwrap();
     gate.reached(1).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -68,7 +68,7 @@ async fn a_download_may_take_longer_than_the_head_of_its_request() {
 #[tokio::test]
 async fn more_connections_than_there_is_room_for_wait_their_turn() {
     let halfway = Halfway::start_with(&["--max-connections", "2"]).await;
-    let gate = halfway.hold(SIZE / 2, 2);
+    let gate = halfway.hold(halfway::MIDDLE, 2);
     let downloads = [
         client::open("GET", &halfway.url(), &[]).await.unwrap(),
         client::open("GET", &halfway.url(), &[]).await.unwrap(),

@@ -48,7 +48,7 @@ async fn every_downloader_sees_through_nginx_that_an_object_vanished() {
         };
         println!("{way}");
         for downloader in Downloader::HTTP11 {
-            let gate = halfway.hold(halfway::SIZE / 2, 1);
+            let gate = halfway.hold(halfway::MIDDLE, 1);
             let url = format!("{}{}", nginx.url, halfway::PATH);
             let vanish = halfway.lose_the_second(&gate);
             if let (Some(download), ()) = tokio::join!(downloader.run(&url), vanish) {
@@ -66,7 +66,7 @@ async fn a_server_that_is_killed_is_seen_through_nginx() {
             return;
         };
         println!("{way}");
-        let _gate = halfway.hold(halfway::SIZE / 2, 1);
+        let _gate = halfway.hold(halfway::MIDDLE, 1);
         let url = format!("{}{}", nginx.url, halfway::PATH);
         let answer = client::open("GET", &url, &[]).await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -133,7 +133,7 @@ async fn a_client_that_leaves_nginx_leaves_the_server_too() {
             return;
         };
         println!("{way}");
-        let gate = halfway.hold(halfway::SIZE / 2, 1);
+        let gate = halfway.hold(halfway::MIDDLE, 1);
         let url = format!("{}{}", nginx.url, halfway::PATH);
         let body = client::open("GET", &url, &[]).await.unwrap().into_body();
         gate.reached(1).await;

@@ -116,7 +116,7 @@ async fn seventy_thousand_files() {
         })
         .collect();
     let store = Synthetic::start(objects.clone(), Options::default()).await;
-    let mut server = Server::over(&store.endpoint());
+    let mut server = Server::over_with(&store.endpoint(), &["--memory-budget", "16MiB"]);
     let page = body(&server, "/v1/zip?prefix=00/").await.into_data_stream();
     assert_eq!(strict::read(page).await.unwrap().entries.len(), 1000);
     let before = server.process().peak_resident().unwrap();
@@ -149,7 +149,7 @@ async fn a_file_over_4_gib() {
         SyntheticObject::new("4 small.pdf", 1000),
     ];
     let store = Synthetic::start(objects.clone(), Options::default()).await;
-    let mut server = Server::over(&store.endpoint());
+    let mut server = Server::over_with(&store.endpoint(), &["--memory-budget", "16MiB"]);
     let archive = download(&server, "/v1/zip").await;
     let resident = server.process().peak_resident().unwrap();
     assert!(resident < RESIDENT, "{resident} bytes resident");
@@ -179,7 +179,7 @@ async fn a_file_over_4_gib_with_an_announced_checksum() {
         SyntheticObject::new("2 known.pdf", 2 * MIB).checksum(Checksum::FullObject),
     ];
     let store = Synthetic::start(objects.clone(), Options::default()).await;
-    let server = Server::over(&store.endpoint());
+    let server = Server::over_with(&store.endpoint(), &["--memory-budget", "16MiB"]);
     let archive = download(&server, "/v1/zip").await;
     let strict = &archive.strict;
     assert_eq!(contents(strict), as_named(&objects));
@@ -203,7 +203,7 @@ async fn offsets_over_4_gib() {
     ];
     let objects = [large, behind].concat();
     let store = Synthetic::start(objects.clone(), Options::default()).await;
-    let mut server = Server::over(&store.endpoint());
+    let mut server = Server::over_with(&store.endpoint(), &["--memory-budget", "16MiB"]);
     let frames = body(&server, "/v1/zip").await.into_data_stream();
     let strict = strict::read(frames).await.unwrap();
     let resident = server.process().peak_resident().unwrap();

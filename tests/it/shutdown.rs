@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::clients::http10;
 use crate::support::client;
-use crate::support::halfway::{Halfway, SIZE};
+use crate::support::halfway::{self, Halfway};
 use crate::support::server::Server;
 
 fn authority(server: &Server) -> &str {
@@ -62,7 +62,7 @@ async fn idle_connections_do_not_keep_the_server() {
 #[tokio::test]
 async fn a_download_under_way_is_finished() {
     let mut halfway = Halfway::start_with(&["--drain", "60s"]).await;
-    let gate = halfway.hold(SIZE / 2, 1);
+    let gate = halfway.hold(halfway::MIDDLE, 1);
     let answer = client::open("GET", &halfway.url(), &[]).await.unwrap();
     gate.reached(1).await;
     halfway.server.signal("TERM");
@@ -80,7 +80,7 @@ async fn a_download_under_way_is_finished() {
 #[tokio::test]
 async fn a_download_that_lasts_too_long_is_broken_off_in_sight() {
     let mut halfway = Halfway::start_with(&["--drain", "1s"]).await;
-    let gate = halfway.hold(SIZE / 2, 1);
+    let gate = halfway.hold(halfway::MIDDLE, 1);
     let answer = client::open("GET", &halfway.url(), &[]).await.unwrap();
     gate.reached(1).await;
     halfway.server.signal("TERM");
@@ -98,7 +98,7 @@ async fn a_download_that_lasts_too_long_is_broken_off_in_sight() {
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
     let mut halfway = Halfway::start_with(&["--drain", "1h"]).await;
-    let gate = halfway.hold(SIZE / 2, 1);
+    let gate = halfway.hold(halfway::MIDDLE, 1);
     let answer = client::open("GET", &halfway.url(), &[]).await.unwrap();
     gate.reached(1).await;
     halfway.server.signal("TERM");
@@ -117,7 +117,7 @@ async fn over_http_1_0_no_end_of_the_process_passes_for_the_end_of_the_archive()
         ("1h", &["KILL"]),
     ] {
         let mut halfway = Halfway::start_with(&["--drain", drain]).await;
-        let gate = halfway.hold(SIZE / 2, 1);
+        let gate = halfway.hold(halfway::MIDDLE, 1);
         let mut socket = http10(&halfway.server).await;
         gate.reached(1).await;
         let mut answer = vec![0; 12];
@@ -139,7 +139,7 @@ async fn over_http_1_0_no_end_of_the_process_passes_for_the_end_of_the_archive()
 #[tokio::test]
 async fn over_http_1_0_a_download_under_way_is_finished_too() {
     let mut halfway = Halfway::start_with(&["--drain", "60s"]).await;
-    let gate = halfway.hold(SIZE / 2, 1);
+    let gate = halfway.hold(halfway::MIDDLE, 1);
     let mut socket = http10(&halfway.server).await;
     gate.reached(1).await;
     halfway.server.signal("TERM");

@@ -14,8 +14,14 @@ pub const FIRST: &str = "first.pdf";
 /// The object behind it.
 pub const SECOND: &str = "second.pdf";
 
-/// Of each of them, in bytes: too large to be read before it is sent.
-pub const SIZE: u64 = 3 << 20;
+/// Of each of them, in bytes: from the middle of the first, the second is out of reach of what is read ahead.
+pub const SIZE: u64 = 16 << 20;
+
+/// Where the first one is held: what comes before fits into the buffers of a client that does not read.
+pub const MIDDLE: u64 = 3 << 19;
+
+/// The memory budget: one download has half of it.
+const BUDGET: [&str; 2] = ["--memory-budget", "4MiB"];
 
 /// The path of the archive that holds both.
 pub const PATH: &str = "/v1/zip?filename=both.zip";
@@ -42,7 +48,8 @@ impl Halfway {
     pub async fn start_with(arguments: &[&str]) -> Halfway {
         let objects = [FIRST, SECOND].map(|key| SyntheticObject::new(key, SIZE));
         let store = Synthetic::start(objects, Options::default()).await;
-        let server = Server::over_with(&store.endpoint(), arguments);
+        let arguments = [&BUDGET[..], arguments].concat();
+        let server = Server::over_with(&store.endpoint(), &arguments);
         let answer = server.get(PATH).await;
         assert_eq!(answer.status, 200);
         Halfway {
