@@ -193,11 +193,13 @@ impl Service {
                     .insert(name, HeaderValue::from_static(value));
             }
         }
-        // RFC 9112, section 6.3: such a body ends where the connection does.
+        // A body in chunks says itself where it ends (RFC 9112, section 7.1). Any other may be taken for whole when its
+        // connection closes: without a length it ends there, and with one, Python's `read` and all that is built on it
+        // do not compare.
         let has_length = response.headers().contains_key(header::CONTENT_LENGTH)
             || response.body().size_hint().exact().is_some();
-        let ends_with_connection = !knows_chunks && !has_length && !is_head;
-        reset.unfinished(ends_with_connection);
+        let in_chunks = knows_chunks && !has_length;
+        reset.unfinished(!in_chunks && !is_head);
         Recorded::answer(response, record)
     }
 

@@ -1,8 +1,9 @@
 //! A client's connection that can be made to end in a reset.
 //!
 //! A body without a length and without chunks (HTTP/1.0) ends where the connection closes, so a plain close after a
-//! failure would look like success. A reset does not: every client reports it. While such a body is unfinished, the
-//! system is told to reset the connection whoever closes it, so that even a killed process leaves no false end.
+//! failure would look like success; and not every client compares what came with a length that it was told. A reset is
+//! seen by all of them. While a body that is not in chunks is unfinished, the system is told to reset the connection
+//! whoever closes it, so that even a killed process leaves no false end.
 
 use std::io;
 use std::pin::Pin;
@@ -34,8 +35,8 @@ impl ResetFlag {
         self.0.failed.load(Ordering::Acquire)
     }
 
-    /// Whether a body is under way whose only end is that of the connection. Said before its head is sent, and taken
-    /// back when all of it was handed over.
+    /// Whether a body is under way whose end a client may see in that of the connection. Said before its head is sent,
+    /// and taken back when all of it was handed over.
     pub fn unfinished(&self, unfinished: bool) {
         self.0.unfinished.store(unfinished, Ordering::Release);
     }

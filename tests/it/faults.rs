@@ -20,6 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::support::client;
 use crate::support::problem::Problem;
+use crate::support::random::Random;
 use crate::support::synthetic::faults::{Failure, Fault, Gate, Mishap, Rule, Target};
 use crate::support::synthetic::object::{Checksum, SyntheticObject};
 use crate::support::synthetic::requests::Operation;
@@ -32,30 +33,6 @@ const SCHEDULES: u64 = 100;
 
 /// How many of them run at once: they mostly wait.
 const AT_ONCE: usize = 8;
-
-/// Numbers that follow from a seed (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Random {
-        Random((seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % end.max(1)
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn of<T: Clone>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len() as u64) as usize].clone()
-    }
-}
 
 /// A server in this process, so that its budget can be looked at, over a scripted store.
 struct Served {

@@ -5,6 +5,7 @@
 mod support;
 
 mod archives;
+mod chaos;
 mod cli;
 mod clients;
 mod connections;

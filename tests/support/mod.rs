@@ -3,12 +3,14 @@
 //! | module | owns |
 //! |---|---|
 //! | [`client`] | plain HTTP GETs, measured as they come |
+//! | [`cut`] | a TCP connection that can be cut at a byte |
 //! | [`downloaders`] | the programs with which people download |
 //! | [`halfway`] | a download that stands still in its middle |
 //! | [`nginx`] | a real nginx in front of a server |
 //! | [`pour`] | the same readers over files that must not land on a disk |
 //! | [`problem`] | errors of the API, held to their contract |
 //! | [`process`] | processes that say where they listen |
+//! | [`random`] | chance that can be had again |
 //! | [`readers`] | other people's ZIP readers, as oracles for ours |
 //! | [`relay`] | a pass-through in front of a store, which makes a listing fail |
 //! | [`sdk`] | a client of the S3 SDK for a store on loopback |
@@ -20,14 +22,17 @@
 //! | [`tools`] | whether an outside program is installed |
 //! | [`wait`] | waiting for what can only be looked at |
 //! | [`walk`] | what an archive holds, and what a folder holds after extraction |
+//! | [`wire`] | a pass-through that does harm: in front of a store, or of sheaf |
 
 pub mod client;
+pub mod cut;
 pub mod downloaders;
 pub mod halfway;
 pub mod nginx;
 pub mod pour;
 pub mod problem;
 pub mod process;
+pub mod random;
 pub mod readers;
 pub mod relay;
 pub mod sdk;
@@ -39,3 +44,4 @@ pub mod synthetic;
 pub mod tools;
 pub mod wait;
 pub mod walk;
+pub mod wire;

@@ -10,10 +10,10 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
-use super::connection::Cut;
 use super::content::Content;
 use super::faults::Mishap;
 use super::requests::{InFlight, Requests};
+use crate::support::cut::Cut;
 
 /// Sends `content[left]`.
 pub struct ScriptedBody {

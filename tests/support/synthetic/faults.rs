@@ -232,7 +232,7 @@ impl Gate {
     }
 
     /// Waits for the gate to open.
-    pub(super) fn pass(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn pass(&self) -> impl Future<Output = ()> + Send + 'static {
         self.reached.send_modify(|reached| *reached += 1);
         let (gate, mut open) = (self.clone(), self.open.subscribe());
         async move {

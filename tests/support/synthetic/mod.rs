@@ -8,7 +8,6 @@
 
 mod answer;
 mod body;
-mod connection;
 pub mod content;
 pub mod faults;
 pub mod object;
@@ -33,12 +32,13 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use answer::Answer;
 use body::ScriptedBody;
-use connection::{Connection, Cut};
 use faults::{Failure, Fault, Faults};
 use object::SyntheticObject;
 use reads::Objects;
 use requests::{Operation, Request, Requests};
 use writes::Uploads;
+
+use super::cut::{Connection, Cut};
 
 /// How the server answers.
 #[derive(Clone, Debug)]
