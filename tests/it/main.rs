@@ -5,7 +5,11 @@
 mod support;
 
 mod archives;
+<<<<<<< HEAD
 mod chaos;
+=======
+mod browser;
+>>>>>>> main
 mod cli;
 mod clients;
 mod connections;

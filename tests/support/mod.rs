@@ -2,8 +2,10 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | [`browser`] | a real browser, driven by tests |
 //! | [`client`] | plain HTTP GETs, measured as they come |
 //! | [`cut`] | a TCP connection that can be cut at a byte |
+//! | [`cutter`] | connections that are cut in the middle of an answer |
 //! | [`downloaders`] | the programs with which people download |
 //! | [`halfway`] | a download that stands still in its middle |
 //! | [`nginx`] | a real nginx in front of a server |
@@ -24,8 +26,10 @@
 //! | [`walk`] | what an archive holds, and what a folder holds after extraction |
 //! | [`wire`] | a pass-through that does harm: in front of a store, or of sheaf |
 
+pub mod browser;
 pub mod client;
 pub mod cut;
+pub mod cutter;
 pub mod downloaders;
 pub mod halfway;
 pub mod nginx;
