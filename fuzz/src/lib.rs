@@ -135,7 +135,7 @@ pub fn stored(data: &[u8]) {
     assert_eq!(frozen.rows(0).count(), layout.entries());
     let covered: u64 = layout
         .segments(0..layout.len())
-        .map(|segment| segment.range.end - segment.range.start)
+        .map(|segment| segment.len)
         .sum();
     assert_eq!(covered, layout.len());
 }

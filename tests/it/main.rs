@@ -5,14 +5,12 @@
 mod support;
 
 mod archives;
-<<<<<<< HEAD
-mod chaos;
-=======
 mod browser;
->>>>>>> main
+mod chaos;
 mod cli;
 mod clients;
 mod connections;
+mod corpora;
 mod door;
 mod errors;
 mod faults;
