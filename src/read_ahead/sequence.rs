@@ -193,10 +193,10 @@ where
             return self.poll_begin();
         }
         match head.buffer.take() {
-            Found::Chunk(chunk) if chunk.is_empty() => Poll::Ready(Ok(None)),
-            Found::Chunk(chunk) => {
+            Found::Chunk(chunk, _) if chunk.is_empty() => Poll::Ready(Ok(None)),
+            Found::Chunk(chunk, hasher) => {
                 head.at += chunk.len() as u64;
-                self.passing.hasher.update(&chunk);
+                self.passing.hasher.combine(&hasher);
                 let idle = self.under_way.load(Ordering::Relaxed) == 0;
                 self.window.taken(chunk.len(), idle);
                 Poll::Ready(Ok(Some(Event::Data(chunk))))
