@@ -163,6 +163,16 @@ impl Problem {
         )
     }
 
+    pub(super) fn stopping() -> Problem {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "stopping",
+            "The server is stopping",
+            "this server finishes what runs and takes nothing new; ask again a little later",
+        )
+        .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
     pub(super) fn unauthorized(detail: &str) -> Problem {
         Problem::new(
             StatusCode::UNAUTHORIZED,

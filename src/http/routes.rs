@@ -149,6 +149,23 @@ impl Service {
         }
     }
 
+    /// The service of a server that is stopping: health and, for operators or behind the door, metrics. All else is
+    /// asked to come back, when this server or another one will be there.
+    pub fn stopping(app: App, for_operators: bool) -> Service {
+        let mut metrics = Router::new().route("/metrics", get(metrics));
+        if !for_operators {
+            metrics = metrics.route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
+        }
+        let router = metrics
+            .route("/healthz", get(|| async { "ok\n" }))
+            .fallback(|| async { Problem::stopping() })
+            .with_state(app);
+        Service {
+            router,
+            embedded: None,
+        }
+    }
+
     /// Answers one request, whatever happens.
     pub async fn answer(
         &self,

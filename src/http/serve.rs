@@ -1,5 +1,6 @@
 //! The accept loop: one task a connection, a bound on how many, and an orderly end.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,6 +26,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// clients have taken all of theirs.
 const OPERATORS: usize = 32;
 
+/// Bytes of frames that wait in front of the socket, beyond which no further frame is taken. hyper's own 400 kB would let
+/// a slow client hold as much of the memory budget.
+const WRITE_BUFFER: usize = 64 * 1024;
+
 /// Where requests come from.
 #[derive(Debug)]
 pub struct Listeners {
@@ -34,8 +39,8 @@ pub struct Listeners {
     pub operators: Option<TcpListener>,
 }
 
-/// Serves until `shutdown` completes, then drains: nothing new is accepted, what runs may go on for
-/// [`Limits::drain`](super::Limits::drain), and what still runs after that is broken off.
+/// Serves until `shutdown` completes, then drains: what runs may go on for [`Limits::drain`](super::Limits::drain), and
+/// what still runs after that is broken off. Whoever comes meanwhile is told to come back.
 ///
 /// # Errors
 /// Where the listener has no address.
@@ -46,88 +51,150 @@ pub async fn run(
 ) -> io::Result<()> {
     measure::install();
     let limits = config.limits;
-    let Listeners { clients, operators } = listeners;
-    let app = App::new(config, clients.local_addr()?);
-    let for_operators = Arc::new(Service::for_operators(app.clone()));
-    let for_clients = Arc::new(Service::for_clients(app, operators.is_some()));
-    let places = Arc::new(Semaphore::new(limits.max_connections));
-    let places_of_operators = Arc::new(Semaphore::new(OPERATORS));
-    let draining = CancellationToken::new();
-    let broken = CancellationToken::new();
-    let connections = TaskTracker::new();
-    tokio::pin!(shutdown);
-    loop {
-        let ((stream, peer, place), service) = tokio::select! {
-            accepted = accept(&clients, &places) => (accepted, &for_clients),
-            accepted = accept_some(operators.as_ref(), &places_of_operators) => (accepted, &for_operators),
-            () = &mut shutdown => break,
-        };
-        let connection = Connection {
-            service: service.clone(),
-            header_timeout: limits.header_timeout,
-            draining: draining.clone(),
-            broken: broken.clone(),
-            _place: place,
-        };
-        connections.spawn(connection.serve(stream, peer));
+    let app = App::new(config, listeners.clients.local_addr()?);
+    let doors = Doors {
+        clients: Door::new(listeners.clients, limits.max_connections),
+        operators: listeners
+            .operators
+            .map(|listener| Door::new(listener, OPERATORS)),
+    };
+    let has_operators = doors.operators.is_some();
+    let serving = Services {
+        clients: Arc::new(Service::for_clients(app.clone(), has_operators)),
+        operators: Arc::new(Service::for_operators(app.clone())),
+    };
+    let stopping = Services {
+        clients: Arc::new(Service::stopping(app.clone(), false)),
+        operators: Arc::new(Service::stopping(app, true)),
+    };
+    let running = Connections::new(limits.header_timeout);
+    tokio::select! {
+        never = doors.serve(&serving, &running) => match never {},
+        () = shutdown => {}
     }
-    drop((clients, operators));
     info!(
-        connections = connections.len(),
+        connections = running.tracker.len(),
         seconds = limits.drain.as_secs(),
         "draining"
     );
-    draining.cancel();
-    connections.close();
-    if tokio::time::timeout(limits.drain, connections.wait())
-        .await
-        .is_err()
-    {
-        warn!(
-            connections = connections.len(),
+    running.draining.cancel();
+    running.tracker.close();
+    let late = Connections {
+        keep_alive: false,
+        ..Connections::new(limits.header_timeout)
+    };
+    tokio::select! {
+        never = doors.serve(&stopping, &late) => match never {},
+        () = running.tracker.wait() => {}
+        () = tokio::time::sleep(limits.drain) => warn!(
+            connections = running.tracker.len(),
             "the drain is over; what still runs is broken off"
-        );
-        broken.cancel();
-        connections.wait().await;
+        ),
+    }
+    drop(doors);
+    for connections in [running, late] {
+        connections.tracker.close();
+        connections.draining.cancel();
+        connections.broken.cancel();
+        connections.tracker.wait().await;
     }
     Ok(())
 }
 
-async fn accept_some(
-    listener: Option<&TcpListener>,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    match listener {
-        Some(listener) => accept(listener, places).await,
-        None => std::future::pending().await,
+/// A listener, and how many may come in through it at once.
+struct Door {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+struct Doors {
+    clients: Door,
+    operators: Option<Door>,
+}
+
+/// What is answered at each door.
+struct Services {
+    clients: Arc<Service>,
+    operators: Arc<Service>,
+}
+
+/// Connections that end together.
+struct Connections {
+    header_timeout: Duration,
+    keep_alive: bool,
+    draining: CancellationToken,
+    broken: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Connections {
+    fn new(header_timeout: Duration) -> Connections {
+        Connections {
+            header_timeout,
+            keep_alive: true,
+            draining: CancellationToken::new(),
+            broken: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+        }
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else {
-            std::future::pending().await
-        };
-        match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, place),
-            Err(error) => {
-                warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+impl Doors {
+    /// Lets in whoever comes.
+    async fn serve(&self, services: &Services, connections: &Connections) -> Infallible {
+        loop {
+            let ((stream, peer, place), service) = tokio::select! {
+                accepted = self.clients.accept() => (accepted, &services.clients),
+                accepted = self.accept_operator() => (accepted, &services.operators),
+            };
+            let connection = Connection {
+                service: service.clone(),
+                header_timeout: connections.header_timeout,
+                keep_alive: connections.keep_alive,
+                draining: connections.draining.clone(),
+                broken: connections.broken.clone(),
+                _place: place,
+            };
+            connections.tracker.spawn(connection.serve(stream, peer));
+        }
+    }
+
+    async fn accept_operator(&self) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+        match &self.operators {
+            Some(door) => door.accept().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Door {
+    fn new(listener: TcpListener, places: usize) -> Door {
+        Door {
+            listener,
+            places: Arc::new(Semaphore::new(places)),
+        }
+    }
+
+    async fn accept(&self) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+        loop {
+            let Ok(place) = self.places.clone().acquire_owned().await else {
+                std::future::pending().await
+            };
+            match self.listener.accept().await {
+                Ok((stream, peer)) => return (stream, peer, place),
+                Err(error) => {
+                    warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }
 }
 
-/// Bytes of frames that wait in front of the socket, beyond which no further frame is taken. hyper's own 400 kB would let
-/// a slow client hold as much of the memory budget.
-const WRITE_BUFFER: usize = 64 * 1024;
-
 struct Connection {
     service: Arc<Service>,
     header_timeout: Duration,
+    keep_alive: bool,
     draining: CancellationToken,
     broken: CancellationToken,
     _place: OwnedSemaphorePermit,
@@ -144,14 +211,13 @@ impl Connection {
             let reset = reset.clone();
             hyper::service::service_fn(move |request| {
                 let (service, reset) = (service.clone(), reset.clone());
-                async move {
-                    Ok::<_, std::convert::Infallible>(service.answer(request, peer, reset).await)
-                }
+                async move { Ok::<_, Infallible>(service.answer(request, peer, reset).await) }
             })
         };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
+            .keep_alive(self.keep_alive)
             .max_buf_size(WRITE_BUFFER)
             .serve_connection(socket, answer);
         tokio::pin!(connection);

@@ -25,6 +25,7 @@ mod nginx;
 mod outcomes;
 mod program;
 mod readers;
+mod rolling;
 mod scale;
 mod shutdown;
 mod store_options;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use crate::clients::http10;
 use crate::support::client;
 use crate::support::halfway::{self, Halfway};
+use crate::support::problem::Problem;
 use crate::support::server::Server;
 
 fn authority(server: &Server) -> &str {
@@ -67,13 +68,21 @@ async fn a_download_under_way_is_finished() {
     gate.reached(1).await;
     halfway.server.signal("TERM");
     draining(&halfway.server).await;
-    let refused = TcpStream::connect(authority(&halfway.server)).await;
-    assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    for path in [halfway::PATH, "/d/x/y.zip", "/local/key", "/readyz", "/"] {
+        let refused = halfway.server.get(path).await;
+        let problem = Problem::of(&refused).is(503, "stopping", &["ask again"]);
+        assert_eq!(problem.headers["retry-after"], "5", "{path}");
+        assert_eq!(problem.headers["connection"], "close", "{path}");
+    }
+    assert_eq!(halfway.server.get("/healthz").await.status, 200, "it lives");
+    let exposition = halfway.server.get("/metrics").await.body;
+    let running = "sheaf_downloads_running{kind=\"live\"} 1";
+    assert!(String::from_utf8_lossy(&exposition).contains(running));
     gate.open();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     assert!(body == halfway.whole);
     assert_eq!(halfway.server.exited().await.code(), Some(0));
-    let outcomes = ["complete", "complete"];
+    let outcomes = ["complete", "complete", "failed"];
     halfway.server.outcomes("/v1/zip", &outcomes).await;
 }
 

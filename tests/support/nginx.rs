@@ -24,20 +24,26 @@ pub struct Nginx {
 impl Nginx {
     /// Passes every request on to `upstream`, with further `lines` in the location. `None` where nginx is missing.
     pub fn before(upstream: &str, lines: &str) -> Option<Nginx> {
-        Nginx::start("http", "", upstream, lines)
+        Nginx::start("http", "", &[upstream], lines)
     }
 
-    /// The same behind TLS, for the name of its certificate.
+    /// Shares requests among `upstreams`, and gives none of them up for a while when it fails.
+    pub fn among(upstreams: &[&str], lines: &str) -> Option<Nginx> {
+        Nginx::start("http", "", upstreams, lines)
+    }
+
+    /// The same as [`Nginx::before`] behind TLS, for the name of its certificate.
     pub fn with_tls(upstream: &str, certificate: &Path, key: &Path) -> Option<Nginx> {
         let tls = format!(
             " ssl; ssl_certificate {}; ssl_certificate_key {}",
             certificate.display(),
             key.display()
         );
-        Nginx::start("https", &tls, upstream, "proxy_set_header Host $http_host;")
+        let lines = "proxy_set_header Host $http_host;";
+        Nginx::start("https", &tls, &[upstream], lines)
     }
 
-    fn start(scheme: &str, tls: &str, upstream: &str, lines: &str) -> Option<Nginx> {
+    fn start(scheme: &str, tls: &str, upstreams: &[&str], lines: &str) -> Option<Nginx> {
         let program = ["/usr/sbin/nginx", "/usr/local/sbin/nginx"]
             .map(PathBuf::from)
             .into_iter()
@@ -49,7 +55,7 @@ impl Nginx {
             let address = free.local_addr().expect("a bound socket");
             drop(free);
             let listen = format!("{address}{tls}");
-            let text = configuration(home.path(), &listen, upstream, lines);
+            let text = configuration(home.path(), &listen, upstreams, lines);
             fs::write(home.path().join("nginx.conf"), text).expect("a configuration");
             let mut nginx = command(&program, home.path());
             // It goes to the background once it listens.
@@ -86,13 +92,23 @@ fn command(program: &Path, home: &Path) -> Command {
 }
 
 /// One process, so that it runs as whoever runs the test, who owns the folder.
-fn configuration(home: &Path, listen: &str, upstream: &str, lines: &str) -> String {
+fn configuration(home: &Path, listen: &str, upstreams: &[&str], lines: &str) -> String {
     let home = home.display();
+    let servers: Vec<String> = upstreams
+        .iter()
+        .map(|url| format!("server {} max_fails=0;", url.trim_start_matches("http://")))
+        .collect();
+    let servers = servers.join(" ");
+    // A group would be what nginx calls its upstream in Host.
+    let upstream = match upstreams {
+        [one] => one,
+        _ => "http://replicas",
+    };
     format!(
         "master_process off;
 pid {home}/pid;
 error_log {home}/error.log;
-events {{ worker_connections 64; }}
+events {{ worker_connections 1024; }}
 http {{
     access_log off;
     client_body_temp_path {home}/client;
@@ -100,6 +116,7 @@ http {{
     fastcgi_temp_path {home}/fastcgi;
     uwsgi_temp_path {home}/uwsgi;
     scgi_temp_path {home}/scgi;
+    upstream replicas {{ {servers} }}
     server {{
         listen {listen};
         location / {{
