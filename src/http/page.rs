@@ -132,7 +132,6 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::learned::Learned;
     use crate::manifest::stored::Freezer;
     use crate::store::Bucket;
 
@@ -140,12 +139,7 @@ mod tests {
     fn nothing_of_a_name_becomes_markup() {
         let bucket = Bucket::new("bucket").unwrap();
         let frozen = Freezer::new(&bucket, "").finish("<b>\"&'.zip", 0, 0);
-        let open = Open {
-            id: uuid::Uuid::nil(),
-            bucket,
-            learned: Learned::new(0),
-            frozen,
-        };
+        let open = Open::new(uuid::Uuid::nil(), bucket, frozen);
         let page = page(&open, "TOKEN", "https://h.example/sheaf", 0);
         assert!(
             page.contains("<h1>&lt;b&gt;&quot;&amp;&#39;.zip</h1>"),
