@@ -137,6 +137,7 @@ pub async fn publish(
         .presign_get(
             bucket,
             &manifest_key,
+            None,
             options.now,
             expires_in,
             Some(disposition::attachment(&manifest_key)),
@@ -211,6 +212,7 @@ async fn write_rows(
             .presign_get(
                 selection.bucket(),
                 &object.key,
+                object.version_id.as_deref(),
                 options.now,
                 expires_in,
                 name,

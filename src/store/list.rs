@@ -157,6 +157,7 @@ impl<F: Fn() -> Option<i32>> Cursor<F> {
             modified: modified.secs(),
             has_crc32: crc32 && listed.checksum_type == Some(ChecksumType::FullObject),
             has_part_crc32s: crc32 && listed.checksum_type == Some(ChecksumType::Composite),
+            version_id: None,
             archived: in_archive && !restored,
             key,
         })

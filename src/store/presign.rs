@@ -14,7 +14,7 @@ pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const OPERATION: &str = "GetObject";
 
 impl Store {
-    /// Signs a URL that reads one object, for `expires_in` from `now` on, and saves it under the name in `disposition`.
+    /// Signs a URL that reads one object, or the version of it that is named, for `expires_in` from `now` on, and saves it under the name in `disposition`.
     ///
     /// # Errors
     /// [`StoreErrorKind::NoCredentials`] where there is nothing to sign with.
@@ -22,6 +22,7 @@ impl Store {
         &self,
         bucket: &Bucket,
         key: &str,
+        version_id: Option<&str>,
         now: SystemTime,
         expires_in: Duration,
         disposition: Option<String>,
@@ -49,6 +50,7 @@ impl Store {
             .get_object()
             .bucket(bucket.as_str())
             .key(key)
+            .set_version_id(version_id.map(str::to_owned))
             .set_response_content_disposition(disposition)
             .customize()
             .mutate_request(move |request| {

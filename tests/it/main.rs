@@ -5,6 +5,7 @@
 mod support;
 
 mod archives;
+mod browser;
 mod cli;
 mod clients;
 mod connections;

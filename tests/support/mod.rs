@@ -2,7 +2,9 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | [`browser`] | a real browser, driven by tests |
 //! | [`client`] | plain HTTP GETs, measured as they come |
+//! | [`cutter`] | connections that are cut in the middle of an answer |
 //! | [`downloaders`] | the programs with which people download |
 //! | [`halfway`] | a download that stands still in its middle |
 //! | [`nginx`] | a real nginx in front of a server |
@@ -21,7 +23,9 @@
 //! | [`wait`] | waiting for what can only be looked at |
 //! | [`walk`] | what an archive holds, and what a folder holds after extraction |
 
+pub mod browser;
 pub mod client;
+pub mod cutter;
 pub mod downloaders;
 pub mod halfway;
 pub mod nginx;
