@@ -65,10 +65,11 @@ pub async fn download(
     let body = if method == Method::HEAD {
         Exact::new(stream::empty(), length)
     } else {
-        details.download("frozen");
         let reads = BucketReads::new(&app.config.store, &open.bucket);
         let mut archive = FrozenArchive::begin(reads, &links.scanner, &open, part.clone()).await?;
         let first = archive.next().await?;
+        // What fails before this is no download.
+        details.download("frozen");
         Exact::new(frames(first, archive, details), part_len)
     };
     let mut response = Response::new(Body::new(body));
