@@ -84,6 +84,7 @@ impl Served {
                     keys: KeyRing::parse("k:00112233445566778899aabbccddeeff").expect("a key"),
                     space: None,
                     state_prefix: ".sheaf/".to_owned(),
+                    trusted_for: Duration::from_secs(30),
                 },
                 limits: Limits::default(),
             };
