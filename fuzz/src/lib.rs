@@ -20,8 +20,11 @@ use sheaf::store::Bucket;
 
 pub use served::{answer, request, verify};
 
+/// Takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// All targets, by name.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("range", range),
     ("conditional", conditional),
     ("link", link),
