@@ -77,12 +77,7 @@ async fn a_hundred_downloads_survive_the_restart_of_both_replicas() {
         assert!(ended.success, "{client:?}: {}", ended.said);
         assert!(ended.file == whole, "{client:?} has something else");
     }
-    for replica in &replicas {
-        let resumed = replica
-            .log()
-            .iter()
-            .filter(|line| line["status"] == 206)
-            .count();
-        assert!(resumed > 0, "nobody went on here");
-    }
+    let resumed = replicas.iter().flat_map(Server::log);
+    let resumed = resumed.filter(|line| line["status"] == 206).count();
+    assert!(resumed >= CLIENTS / 2, "only {resumed} went on");
 }
