@@ -6,12 +6,14 @@ mod support;
 
 mod archives;
 mod browser;
+mod browser_pages;
 mod chaos;
 mod cli;
 mod clients;
 mod connections;
 mod corpora;
 mod door;
+mod door_keys;
 mod errors;
 mod faults;
 mod links;

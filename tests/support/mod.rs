@@ -7,6 +7,7 @@
 //! | [`cut`] | a TCP connection that can be cut at a byte |
 //! | [`cutter`] | connections that are cut in the middle of an answer |
 //! | [`downloaders`] | the programs with which people download |
+//! | [`eyes`] | what somebody sees of a page, and whether everybody can |
 //! | [`halfway`] | a download that stands still in its middle |
 //! | [`nginx`] | a real nginx in front of a server |
 //! | [`pour`] | the same readers over files that must not land on a disk |
@@ -31,6 +32,7 @@ pub mod client;
 pub mod cut;
 pub mod cutter;
 pub mod downloaders;
+pub mod eyes;
 pub mod halfway;
 pub mod nginx;
 pub mod pour;
