@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use sheaf::http::{self, ApiKeys, Limits, LinkConfig, Listeners, ServerConfig};
+use sheaf::http::{self, ApiKeys, DoorConfig, Limits, LinkConfig, Listeners, ServerConfig};
 use sheaf::link::KeyRing;
 use sheaf::read_ahead::MemoryBudget;
 use sheaf::store::embedded::{self, EmbeddedStore};
@@ -76,6 +76,7 @@ impl Served {
                 default_bucket: Some(Bucket::new(embedded::BUCKET).expect("a name")),
                 default_prefix: String::new(),
                 api_keys: ApiKeys::default(),
+                door: DoorConfig::default(),
                 public_url: None,
                 expires_in: Duration::from_secs(60),
                 queue_max: 100,

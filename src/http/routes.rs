@@ -70,10 +70,15 @@ impl Service {
     /// The service of a server that is stopping: health and, for operators or behind the door, metrics. All else is
     /// asked to come back, when this server or another one will be there.
     pub fn stopping(app: App, for_operators: bool) -> Service {
-        let mut metrics = Router::new().route("/metrics", get(metrics));
-        if !for_operators {
-            metrics = metrics.route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
-        }
+        let (door, metrics) = if for_operators {
+            let open = Router::new().route("/metrics", get(metrics));
+            (DoorConfig::default(), open)
+        } else {
+            let guarded = Router::new()
+                .route("/metrics", get(metrics_for))
+                .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
+            (app.config.door.clone(), guarded)
+        };
         let router = metrics
             .route("/healthz", get(|| async { "ok\n" }))
             .fallback(|| async { Problem::stopping() })
@@ -82,6 +87,7 @@ impl Service {
             router,
             embedded: None,
             below: String::new(),
+            door,
         }
     }
 }
