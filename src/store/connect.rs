@@ -256,6 +256,7 @@ impl Store {
             reads: Arc::new(Semaphore::new(
                 options.max_connections - options.max_connections / 8,
             )),
+            lists_in_sequence: Arc::default(),
         }
     }
 }

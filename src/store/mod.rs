@@ -5,7 +5,7 @@
 //! | file | operation |
 //! |---|---|
 //! | [`connect`] | credentials, endpoint, connection pool → [`Store`] |
-//! | [`list`] | ListObjectsV2, page by page |
+//! | [`list`] | ListObjectsV2, many pages at once |
 //! | [`object`] | GetObject and HeadObject, pinned to an ETag |
 //! | [`checksum`] | HeadObject of a key, checksums of parts |
 //! | [`state`] | sheaf's own objects, whole |
@@ -28,6 +28,7 @@ pub mod upload;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aws_sdk_s3::config::SharedCredentialsProvider;
@@ -134,6 +135,8 @@ pub struct Store {
     /// Reads of objects that may be under way at once. Where they waited for a connection instead, the time to connect
     /// could run out.
     reads: Arc<Semaphore>,
+    /// The store has shown that its listings cannot begin behind a key.
+    lists_in_sequence: Arc<AtomicBool>,
 }
 
 #[cfg(test)]
