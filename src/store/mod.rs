@@ -31,7 +31,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::types::RequestPayer;
 use tokio::sync::Semaphore;
 
@@ -128,7 +127,7 @@ pub struct Store {
     reader: aws_sdk_s3::Client,
     /// Signs URLs for the name under which recipients reach the store.
     presigner: aws_sdk_s3::Client,
-    credentials: Option<SharedCredentialsProvider>,
+    credentials: Option<presign::identity::Kept>,
     /// Sent with every request on objects of others.
     payer: Option<RequestPayer>,
     read_timeout: Duration,

@@ -27,6 +27,9 @@ const WINDOW: usize = 160;
 /// With less room than this, in pages, nothing is asked for ahead.
 const ROOM: usize = 8;
 
+/// With less room than this, in bytes, nothing is guessed, nor is anything kept for guesses.
+const LEAST: usize = 2 << 20;
+
 /// What an object costs in memory beside its key and ETag, in bytes: the row, and two allocations.
 const OBJECT: usize = size_of::<Object>() + 32;
 
@@ -55,9 +58,10 @@ pub(super) struct Listing<F> {
     given: Option<Instant>,
 }
 
-impl<F: Fn() -> Pace> Listing<F> {
+impl<F: Fn() -> Pace + 'static> Listing<F> {
     pub(super) fn new(place: Place, pace: F) -> Listing<F> {
-        let guesses = !place.store.lists_in_sequence.load(Ordering::Relaxed);
+        let able = !place.store.lists_in_sequence.load(Ordering::Relaxed);
+        let guesses = able && pace().ahead >= LEAST;
         Listing {
             planner: Planner::new(place.prefix.len(), guesses),
             place: Arc::new(place),
@@ -77,10 +81,15 @@ impl<F: Fn() -> Pace> Listing<F> {
         let away = self.given.map_or(Duration::ZERO, |given| asked - given);
         let mut waited = false;
         loop {
-            if !self.planner.is_ready() || self.limit > 1 {
-                self.ask();
+            // What came while this waited is given out before more is asked for: the consumer may not come back.
+            let mut alone = None;
+            if !self.planner.is_ready() || (self.limit > 1 && !waited) {
+                alone = self.ask();
             }
             if let Some(objects) = self.planner.take() {
+                if let Some(request) = alone {
+                    self.requests.spawn(request);
+                }
                 let now = Instant::now();
                 if waited && now - asked >= away {
                     self.grow();
@@ -91,25 +100,39 @@ impl<F: Fn() -> Pace> Listing<F> {
             if self.planner.is_done() {
                 return Ok(None);
             }
-            let Some(came) = self.requests.join_next().await else {
-                // A plan asks for something as long as it is not done. Were it otherwise, the listing must not look whole.
-                return Err(self.place.nonsense("it stands still"));
-            };
             waited = true;
-            self.take_in(joined(came))?;
+            let came = match alone {
+                Some(request) => request.await,
+                None => match self.requests.join_next().await {
+                    Some(came) => joined(came),
+                    // A plan asks for something as long as it is not done. Were it otherwise, the listing must not
+                    // look whole.
+                    None => return Err(self.place.nonsense("it stands still")),
+                },
+            };
+            self.take_in(came)?;
         }
     }
 
-    /// Asks for whatever may be asked for now.
-    fn ask(&mut self) {
+    /// Asks for whatever may be asked for now. A request that is the only one is not sent before it is awaited: one page
+    /// after the other needs no tasks, and leaves less memory behind.
+    fn ask(&mut self) -> Option<impl Future<Output = Came> + use<F>> {
         let pace = (self.pace)();
         let window = self.window(pace);
-        let limit = if window < ROOM { 1 } else { self.limit };
+        let mut limit = if window < ROOM { 1 } else { self.limit };
+        if self.planner.is_ready() {
+            // What is asked for now is not awaited yet.
+            if limit == 1 {
+                return None;
+            }
+        } else if !self.requests.is_empty() {
+            limit = limit.max(2);
+        }
         while let Some(ask) = self.planner.next(limit, window) {
             let (id, slowed) = (ask.id, self.slowed);
             let patient = self.planner.is_first(id);
             let place = self.place.clone();
-            self.requests.spawn(async move {
+            let request = async move {
                 let page = place.page(ask.from, pace.page, patient).await;
                 Came {
                     id,
@@ -117,8 +140,13 @@ impl<F: Fn() -> Pace> Listing<F> {
                     slowed,
                     page,
                 }
-            });
+            };
+            if limit == 1 {
+                return Some(request);
+            }
+            self.requests.spawn(request);
         }
+        None
     }
 
     /// How many pages may be ahead.

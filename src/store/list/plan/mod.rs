@@ -188,7 +188,9 @@ impl<R: Keyed> Planner<R> {
         segment.received += 1;
         segment.gap = None;
         segment.whole = false;
-        segment.trail.page(page.rows.iter().map(Keyed::key));
+        if self.guesses {
+            segment.trail.page(page.rows.iter().map(Keyed::key));
+        }
         if let Some(row) = page.rows.last() {
             segment.upto = row.key().to_owned();
             segment.pages.push_back(page.rows);
