@@ -140,6 +140,7 @@ impl Signer {
             .presign_get(
                 &open.bucket,
                 &row.key,
+                row.version.as_deref(),
                 self.now,
                 self.expires_in,
                 Some(name),

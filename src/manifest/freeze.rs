@@ -247,7 +247,7 @@ async fn row_of_head(
     bucket: &Bucket,
     head: Headed,
 ) -> Result<(Row, bool), StoreError> {
-    let Headed { object, crc32 } = head;
+    let Headed { object, crc32, .. } = head;
     let archived = object.archived;
     let crc32 = if archived || object.size <= INLINE_MAX {
         None
@@ -294,7 +294,7 @@ fn row(object: Object, crc32: Option<u32>) -> Row {
         etag: object.etag,
         modified: object.modified,
         crc32,
-        version: None,
+        version: object.version_id,
     }
 }
 

@@ -75,6 +75,7 @@ mod tests {
             modified: 0,
             has_crc32: false,
             has_part_crc32s: false,
+            version_id: None,
             archived,
         }
     }

@@ -280,7 +280,7 @@ async fn write_rows(
         let url = signer
             .url(&Subject {
                 key: &object.key,
-                version: None,
+                version: object.version_id.as_deref(),
                 disposition: Some(&name),
             })
             .await?;

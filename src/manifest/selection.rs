@@ -191,6 +191,7 @@ mod tests {
             modified: 0,
             has_crc32: false,
             has_part_crc32s: false,
+            version_id: None,
             archived: false,
         };
         selection.takes(&object)
@@ -264,6 +265,7 @@ mod tests {
                 modified: 0,
                 has_crc32: false,
                 has_part_crc32s: false,
+                version_id: None,
                 archived: false,
             };
             selection.takes(&object)

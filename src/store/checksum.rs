@@ -20,6 +20,9 @@ pub struct Headed {
     pub object: Object,
     /// The store's CRC-32 of the whole object.
     pub crc32: Option<u32>,
+    /// The version that was seen, where the bucket has versions. Reading by it takes a permission of its own, so
+    /// [`Headed::object`] does not name it.
+    pub version_id: Option<String>,
 }
 
 impl Store {
@@ -79,8 +82,10 @@ impl Store {
                     .secs(),
                 has_crc32: crc32.is_some(),
                 has_part_crc32s: composite,
+                version_id: None,
                 archived: in_archive && !restored,
             },
+            version_id: answer.version_id().map(str::to_owned),
             crc32,
         }))
     }
@@ -103,6 +108,7 @@ impl Store {
                 .get_object_attributes()
                 .bucket(bucket.as_str())
                 .key(&object.key)
+                .set_version_id(object.version_id.clone())
                 .object_attributes(ObjectAttributes::Etag)
                 .object_attributes(ObjectAttributes::ObjectParts)
                 .set_part_number_marker(marker.clone())

@@ -115,6 +115,8 @@ pub struct Object {
     pub has_crc32: bool,
     /// The store announces CRC-32s of the object's parts (`ChecksumType` COMPOSITE).
     pub has_part_crc32s: bool,
+    /// The version of the object in a versioned bucket: what names it is read, whatever was written or deleted since.
+    pub version_id: Option<String>,
     /// The object lies in an archive tier without a restored copy and cannot be read now.
     pub archived: bool,
 }

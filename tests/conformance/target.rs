@@ -217,7 +217,14 @@ impl Target {
         let an_hour = std::time::Duration::from_secs(3600);
         let disposition = Some("attachment; filename=\"saved.pdf\"".to_owned());
         self.store
-            .presign_get(&self.bucket, &self.key(name), now, an_hour, disposition)
+            .presign_get(
+                &self.bucket,
+                &self.key(name),
+                None,
+                now,
+                an_hour,
+                disposition,
+            )
             .await
             .unwrap_or_else(|error| panic!("{error}"))
     }

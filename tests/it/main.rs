@@ -5,10 +5,13 @@
 mod support;
 
 mod archives;
+mod browser;
+mod browser_pages;
 mod cli;
 mod clients;
 mod connections;
 mod door;
+mod door_keys;
 mod errors;
 mod faults;
 mod links;
@@ -21,6 +24,7 @@ mod manifests;
 mod metrics;
 mod nginx;
 mod outcomes;
+mod pages;
 mod program;
 mod readers;
 mod scale;

@@ -68,6 +68,7 @@ impl Row {
             modified: self.modified,
             has_crc32: self.crc32.is_some(),
             has_part_crc32s: false,
+            version_id: self.version,
             archived: false,
         }
     }

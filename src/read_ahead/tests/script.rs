@@ -101,6 +101,7 @@ impl Script {
             modified: 0,
             has_crc32: before.stored,
             has_part_crc32s: false,
+            version_id: None,
             archived: false,
         };
         Item {

@@ -115,7 +115,9 @@ impl Place {
             modified: modified.secs(),
             has_crc32: crc32 && listed.checksum_type == Some(ChecksumType::FullObject),
             has_part_crc32s: crc32 && listed.checksum_type == Some(ChecksumType::Composite),
+            version_id: None,
             archived: in_archive && !restored,
+            version_id: None,
             key,
         })
     }

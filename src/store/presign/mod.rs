@@ -62,8 +62,8 @@ impl Store {
         })
     }
 
-    /// Signs a URL that reads one object, for `expires_in` from `now` on, and saves it under the name in `disposition`.
-    /// For more than one, [`Store::signer`] is many times faster.
+    /// Signs a URL that reads one object, or the version of it that is named, for `expires_in` from `now` on, and saves it
+    /// under the name in `disposition`. For more than one, [`Store::signer`] is many times faster.
     ///
     /// # Errors
     /// [`StoreErrorKind::NoCredentials`] where there is nothing to sign with.
@@ -71,13 +71,14 @@ impl Store {
         &self,
         bucket: &Bucket,
         key: &str,
+        version_id: Option<&str>,
         now: SystemTime,
         expires_in: Duration,
         disposition: Option<String>,
     ) -> Result<String, StoreError> {
         let subject = Subject {
             key,
-            version: None,
+            version: version_id,
             disposition: disposition.as_deref(),
         };
         self.sdk_url(bucket, &subject, now, expires_in).await

@@ -1,0 +1,87 @@
+//! What every handler can reach: the checked configuration, the door, the links.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::caller::Caller;
+use super::door::Door;
+use super::links::Links;
+use super::{Problem, ServerConfig};
+use crate::manifest::Selection;
+use crate::store::Bucket;
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct App {
+    /// The checked configuration.
+    pub config: Arc<ServerConfig>,
+    pub(super) door: Arc<Door>,
+    links: Option<Links>,
+}
+
+impl App {
+    /// What handlers of a server that listens on `address` can reach.
+    pub fn new(config: ServerConfig, address: SocketAddr) -> App {
+        let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
+        App {
+            links: Links::new(&config.store, &config.links, &config.memory),
+            config: Arc::new(config),
+            door: Arc::new(door),
+        }
+    }
+
+    /// The selection that a request means, with the server's defaults where it says nothing.
+    ///
+    /// # Errors
+    /// 400 `malformed-selection`; 403 `out-of-scope` and `bucket-not-allowed`.
+    pub fn selection(
+        &self,
+        caller: &Caller,
+        bucket: Option<&str>,
+        prefix: Option<&str>,
+        include: &[String],
+    ) -> Result<Selection, Problem> {
+        let bucket = self.bucket(bucket)?;
+        let prefix = prefix.unwrap_or(&self.config.default_prefix);
+        caller.may(bucket.as_str(), prefix)?;
+        let selection = Selection::new(bucket, prefix, include)?;
+        Ok(selection.apart_from(&self.config.links.state_prefix))
+    }
+
+    /// The bucket that a request means.
+    ///
+    /// # Errors
+    /// 400 `malformed-selection`; 403 `bucket-not-allowed`.
+    pub fn bucket(&self, name: Option<&str>) -> Result<Bucket, Problem> {
+        let bucket = match name.filter(|name| !name.is_empty()) {
+            Some(name) => Bucket::new(name)?,
+            None => {
+                let default = self.config.default_bucket.clone();
+                default.ok_or_else(Problem::no_bucket)?
+            }
+        };
+        let allowed = &self.config.door.allowed_buckets;
+        match allowed.is_empty() || allowed.contains(&bucket) {
+            true => Ok(bucket),
+            false => Err(Problem::bucket_not_allowed(bucket.as_str())),
+        }
+    }
+
+    /// The server's links.
+    ///
+    /// # Errors
+    /// 409 `no-state-bucket`.
+    pub fn links(&self) -> Result<&Links, Problem> {
+        self.links.as_ref().ok_or_else(Problem::no_state_bucket)
+    }
+
+    /// What URLs of this server begin with, if it is known: the public URL, or on loopback what the client calls it.
+    pub fn base_url(&self, headers: &HeaderMap) -> Option<String> {
+        match &self.config.public_url {
+            Some(url) => Some(url.as_str().trim_end_matches('/').to_owned()),
+            None => self.door.loopback_url(headers),
+        }
+    }
+}
