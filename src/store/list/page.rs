@@ -117,7 +117,6 @@ impl Place {
             has_part_crc32s: crc32 && listed.checksum_type == Some(ChecksumType::Composite),
             version_id: None,
             archived: in_archive && !restored,
-            version_id: None,
             key,
         })
     }
