@@ -18,6 +18,7 @@ mod errors;
 mod faults;
 mod links;
 mod links_clients;
+mod listing;
 mod live;
 mod logs;
 mod manifest;
