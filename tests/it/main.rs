@@ -14,6 +14,8 @@ mod errors;
 mod faults;
 mod links;
 mod links_clients;
+mod links_faults;
+mod links_killed;
 mod live;
 mod logs;
 mod manifest;
