@@ -166,11 +166,14 @@ async fn a_revocation_ends_a_download_that_is_under_way() {
     served.store.faults().add(held);
     let answer = client::open("GET", &link.url, &[]).await.unwrap();
     assert_eq!(answer.status(), 200);
+    let reading = tokio::spawn(answer.into_body().collect());
     gate.reached(1).await;
     // As another replica does it.
     served.store.remove(&format!(".sheaf/links/{}", link.id));
-    let ended = answer.into_body().collect().await;
+    let ended = reading.await.unwrap();
     assert!(ended.is_err(), "the gate is still closed");
+    let answer = client::fetch("GET", &link.url, &[]).await.unwrap();
+    assert_eq!(answer.status, 410);
     served.settle().await;
 }
 
@@ -185,18 +188,20 @@ async fn a_store_that_does_not_answer_for_a_while_ends_no_download() {
     let held = Rule::body("a.pdf", 19 * MIB, Mishap::Hold(gate.clone()));
     served.store.faults().add(held);
     let manifest = format!(".sheaf/links/{}", link.id);
-    let failing = Rule::get(&manifest, Failure::SLOW_DOWN).times(1);
+    // As often as one question is repeated.
+    let failing = Rule::get(&manifest, Failure::SLOW_DOWN).times(3);
     served.store.faults().add(failing);
     let answer = client::open("GET", &link.url, &[]).await.unwrap();
+    let reading = tokio::spawn(answer.into_body().collect());
     gate.reached(1).await;
     let asked = |store: &Synthetic| {
         let log = store.requests().log();
         let asked = log.iter().filter(|request| request.key == manifest);
-        asked.count() >= 3
+        asked.count() >= 5
     };
     served.store.until(asked).await;
     gate.open();
-    let came = answer.into_body().collect().await.unwrap().to_bytes();
+    let came = reading.await.unwrap().unwrap().to_bytes();
     assert!(came == whole);
     served.settle().await;
 }
