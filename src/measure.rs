@@ -25,6 +25,7 @@ const WINDOW: &str = "sheaf_read_ahead_window_bytes";
 const BUDGET: &str = "sheaf_memory_budget_bytes";
 const RESERVED: &str = "sheaf_memory_reserved_bytes";
 const RESERVED_PEAK: &str = "sheaf_memory_reserved_peak_bytes";
+const KEPT: &str = "sheaf_memory_manifests_bytes";
 const ADMITTED: &str = "sheaf_memory_shares";
 
 /// Buckets for waits, in seconds: from a store on the same machine to one that is given up.
@@ -94,7 +95,16 @@ fn describe() {
         "How far ahead a download read at the most"
     );
     describe_gauge!(BUDGET, Unit::Bytes, "The memory budget of all downloads");
-    describe_gauge!(RESERVED, Unit::Bytes, "What of the memory budget is in use");
+    describe_gauge!(
+        RESERVED,
+        Unit::Bytes,
+        "What of the memory budget downloads use"
+    );
+    describe_gauge!(
+        KEPT,
+        Unit::Bytes,
+        "What of the memory budget open manifests of links take, used or not"
+    );
     describe_gauge!(
         RESERVED_PEAK,
         Unit::Bytes,
@@ -107,6 +117,7 @@ fn describe() {
 pub fn exposition(memory: &MemoryBudget) -> String {
     gauge!(BUDGET).set(memory.total() as f64);
     gauge!(RESERVED).set(memory.held() as f64);
+    gauge!(KEPT).set(memory.kept() as f64);
     gauge!(RESERVED_PEAK).set(memory.peak() as f64);
     gauge!(ADMITTED).set(memory.downloads() as f64);
     let handle = install();

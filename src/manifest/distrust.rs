@@ -1,19 +1,20 @@
 //! Claims of the store that proved wrong: objects whose stored CRC-32 is not that of their bytes.
 //!
-//! Wrong checksums have been found in the field. A new link does without such a claim and hashes for itself.
+//! Wrong checksums have been found in the field. A new link does without such a claim and hashes for itself. Each claim
+//! is an object of its own, named by its digest: replicas that find out at the same time do not overwrite each other's,
+//! and a listing tells all of them.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::stored::Row;
 
-/// The most claims that are remembered; the oldest go first.
-const MOST: usize = 10_000;
-
 /// One object with a wrong checksum.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// Its bucket.
     pub bucket: String,
@@ -23,54 +24,63 @@ pub struct Claim {
     pub etag: String,
 }
 
-/// All of them, the oldest first.
-#[derive(Clone, Debug, Default)]
-pub struct Distrusted {
-    claims: Vec<Claim>,
-    known: HashSet<Claim>,
+/// What a claim is known by: 128 bits of the SHA-256 of its bucket, key and entity tag, each behind its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 16]);
+
+impl Claim {
+    /// What it is known by.
+    pub fn digest(&self) -> Digest {
+        Digest::of([&self.bucket, &self.key, &self.etag])
+    }
+
+    /// The claim as it is stored, for people to read: JSON.
+    pub fn write(&self) -> Bytes {
+        // Serialising text into memory has no way to fail.
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
 }
 
+impl Digest {
+    fn of(parts: [&str; 3]) -> Digest {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&hasher.finalize()[..16]);
+        Digest(digest)
+    }
+
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Digest> {
+        let mut digest = [0; 16];
+        hex::decode_to_slice(text, &mut digest).ok()?;
+        Some(Digest(digest))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default)]
+pub struct Distrusted(HashSet<Digest>);
+
 impl Distrusted {
-    /// The largest list, in bytes.
-    pub const LARGEST: usize = 32 << 20;
-
-    /// Reads a list, one claim in JSON a line. Lines that are no claims are left out.
-    pub fn read(lines: &[u8]) -> Distrusted {
-        let claims = lines
-            .split(|byte| *byte == b'\n')
-            .filter_map(|line| serde_json::from_slice(line).ok());
-        claims.fold(Distrusted::default(), Distrusted::with)
-    }
-
-    /// With one claim more.
-    pub fn with(mut self, claim: Claim) -> Distrusted {
-        if self.known.insert(claim.clone()) {
-            self.claims.push(claim);
-        }
-        self
-    }
-
-    /// The list as it is stored.
-    pub fn write(&self) -> Bytes {
-        let mut out = Vec::new();
-        let oldest = self.claims.len().saturating_sub(MOST);
-        for claim in &self.claims[oldest..] {
-            // Serialising text into memory has no way to fail.
-            if serde_json::to_writer(&mut out, claim).is_ok() {
-                out.push(b'\n');
-            }
-        }
-        out.into()
-    }
-
     /// Whether the claim of this row proved wrong before.
     pub fn has(&self, bucket: &str, row: &Row) -> bool {
-        !self.known.is_empty()
-            && self.known.contains(&Claim {
-                bucket: bucket.to_owned(),
-                key: row.key.clone(),
-                etag: row.etag.clone(),
-            })
+        !self.0.is_empty() && self.0.contains(&Digest::of([bucket, &row.key, &row.etag]))
+    }
+}
+
+impl Extend<Digest> for Distrusted {
+    fn extend<I: IntoIterator<Item = Digest>>(&mut self, digests: I) {
+        self.0.extend(digests);
     }
 }
 
@@ -78,24 +88,18 @@ impl Distrusted {
 mod tests {
     use super::*;
 
-    fn claim(key: &str) -> Claim {
-        Claim {
-            bucket: "bucket".to_owned(),
-            key: key.to_owned(),
-            etag: "\"e\"".to_owned(),
-        }
-    }
-
     #[test]
-    fn claims_read_back_once_each() {
-        let list = ["a\n\"b", "c", "c"].map(claim);
-        let list = list
-            .into_iter()
-            .fold(Distrusted::default(), Distrusted::with);
-        let mut lines = list.write().to_vec();
-        assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count(), 2);
-        lines.extend_from_slice(b"nonsense\n");
-        let read = Distrusted::read(&lines);
+    fn a_claim_is_known_by_its_bucket_key_and_etag() {
+        let claim = |bucket: &str, key: &str, etag: &str| Claim {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            etag: etag.to_owned(),
+        };
+        let digest = claim("bucket", "a\n\"b", "\"e\"").digest();
+        assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
+        assert_eq!(Digest::parse("nonsense"), None);
+        let mut distrusted = Distrusted::default();
+        distrusted.extend([digest]);
         let row = |key: &str, etag: &str| Row {
             key: key.to_owned(),
             size: 0,
@@ -104,8 +108,12 @@ mod tests {
             crc32: Some(1),
             version: None,
         };
-        assert!(read.has("bucket", &row("a\n\"b", "\"e\"")));
-        assert!(!read.has("bucket", &row("c", "\"f\"")), "another object");
-        assert!(!read.has("bocket", &row("c", "\"e\"")));
+        assert!(distrusted.has("bucket", &row("a\n\"b", "\"e\"")));
+        assert!(
+            !distrusted.has("bucket", &row("a\n\"b", "\"f\"")),
+            "another object"
+        );
+        assert!(!distrusted.has("bocket", &row("a\n\"b", "\"e\"")));
+        assert_ne!(claim("a", "bc", "").digest(), claim("ab", "c", "").digest());
     }
 }

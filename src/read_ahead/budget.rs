@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures::task::AtomicWaker;
 use tokio::time::Instant;
 
+use super::kept::Keeper;
 use super::ledger::{FIRST, Ledger};
 use crate::measure;
 
@@ -43,6 +44,7 @@ struct State {
     /// What lies ready, by the order in which it came to lie there.
     idle: BTreeMap<u64, Idle>,
     next_idle: u64,
+    keepers: Vec<Weak<dyn Keeper>>,
 }
 
 #[derive(Debug)]
@@ -104,6 +106,7 @@ impl MemoryBudget {
             peak: 0,
             idle: BTreeMap::new(),
             next_idle: 0,
+            keepers: Vec::new(),
         })))
     }
 
@@ -118,10 +121,7 @@ impl MemoryBudget {
             self.reclaim(FIRST, Duration::ZERO);
             self.state().ledger.open()
         });
-        let id = opened.ok_or_else(|| Overloaded {
-            downloads: self.downloads(),
-            total: self.total(),
-        })?;
+        let id = opened.ok_or_else(|| self.overloaded())?;
         Ok(Share(Arc::new(Account {
             budget: self.clone(),
             id,
@@ -137,10 +137,10 @@ impl MemoryBudget {
 
     /// The bytes that downloads hold now.
     pub fn held(&self) -> usize {
-        self.state().ledger.held()
+        self.with_books(|books| books.held() - books.kept())
     }
 
-    /// The most bytes that downloads ever held together.
+    /// The most bytes that ever were in use together, by downloads and by what is kept beside them.
     pub fn peak(&self) -> usize {
         self.state().peak
     }
@@ -157,7 +157,10 @@ impl MemoryBudget {
     }
 
     /// Has bytes dropped that nobody took for as long as `patience`, until `bytes` more are free or there are no others.
-    fn reclaim(&self, bytes: usize, patience: Duration) {
+    /// What is kept beside downloads goes before that.
+    pub(super) fn reclaim(&self, bytes: usize, patience: Duration) {
+        let wanted = self.state().ledger.free().saturating_add(bytes);
+        self.ask_keepers(bytes);
         let Some(before) = Instant::now().checked_sub(patience) else {
             return;
         };
@@ -169,7 +172,6 @@ impl MemoryBudget {
                 .filter(|(_, idle)| idle.since <= before && state.ledger.has_grown(idle.share));
             old.map(|(&id, idle)| (id, idle.bytes.clone())).collect()
         };
-        let wanted = self.state().ledger.free().saturating_add(bytes);
         for (id, candidate) in candidates {
             if self.state().ledger.free() >= wanted {
                 return;
@@ -187,6 +189,26 @@ impl MemoryBudget {
                     state.idle.remove(&id);
                 }
             }
+        }
+    }
+
+    /// Looks into the books, or changes them.
+    pub(super) fn with_books<T>(&self, with: impl FnOnce(&mut Ledger) -> T) -> T {
+        let mut state = self.state();
+        let result = with(&mut state.ledger);
+        state.peak = state.peak.max(state.ledger.held());
+        result
+    }
+
+    /// Who is asked for memory before downloads are.
+    pub(super) fn with_keepers<T>(&self, with: impl FnOnce(&mut Vec<Weak<dyn Keeper>>) -> T) -> T {
+        with(&mut self.state().keepers)
+    }
+
+    pub(super) fn overloaded(&self) -> Overloaded {
+        Overloaded {
+            downloads: self.downloads(),
+            total: self.total(),
         }
     }
 

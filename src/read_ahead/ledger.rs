@@ -18,8 +18,9 @@ pub const MOST: usize = 32 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ledger {
     total: usize,
-    /// What all accounts hold together, records included.
+    /// What all accounts hold together, records included, and what is kept beside them.
     held: usize,
+    kept: usize,
     accounts: BTreeMap<u64, Account>,
     next: u64,
 }
@@ -37,6 +38,7 @@ impl Ledger {
         Ledger {
             total,
             held: 0,
+            kept: 0,
             accounts: BTreeMap::new(),
             next: 0,
         }
@@ -47,9 +49,33 @@ impl Ledger {
         self.total
     }
 
-    /// The bytes that all accounts hold, records included.
+    /// The bytes that all accounts hold, records included, and what is kept beside them.
     pub fn held(&self) -> usize {
         self.held
+    }
+
+    /// The bytes that are kept beside the accounts, until [`Ledger::let_go`].
+    pub fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Keeps `bytes` that nobody holds; `false` where there are not so many.
+    #[must_use]
+    pub fn keep(&mut self, bytes: usize) -> bool {
+        let fits = bytes <= self.free();
+        if fits {
+            self.held += bytes;
+            self.kept += bytes;
+        }
+        fits
+    }
+
+    /// Lets go of what was kept.
+    pub fn let_go(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.kept, "more was let go of than kept");
+        let bytes = bytes.min(self.kept);
+        self.held -= bytes;
+        self.kept -= bytes;
     }
 
     /// The bytes that nobody holds.
@@ -172,7 +198,7 @@ mod tests {
     /// Everything that must hold between any two operations.
     fn check(ledger: &Ledger) {
         let held: usize = ledger.accounts.values().map(|a| a.held + a.records).sum();
-        assert_eq!(held, ledger.held);
+        assert_eq!(held + ledger.kept, ledger.held);
         let records: usize = ledger.accounts.values().map(|a| a.records).sum();
         assert!(ledger.held <= ledger.total + records, "{ledger:?}");
         for account in ledger.accounts.values() {
@@ -199,6 +225,13 @@ mod tests {
             let room = next.free() >= FIRST;
             assert_eq!(next.open().is_some(), room);
         });
+        step(&|next| {
+            let room = next.free() >= 3 * FIRST;
+            assert_eq!(next.keep(3 * FIRST), room);
+        });
+        if ledger.kept > 0 {
+            step(&|next| next.let_go(FIRST));
+        }
         for (&id, account) in &ledger.accounts {
             for bytes in [1, FIRST / 2, FIRST, 2 * FIRST] {
                 step(&|next| {

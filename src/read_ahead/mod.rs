@@ -17,6 +17,7 @@
 //! |---|---|
 //! | [`ledger`] | the arithmetic of the budget |
 //! | [`budget`] | budget, share, reservation; who gives way to whom |
+//! | [`kept`] | what is kept beside downloads, for as long as they leave it |
 //! | [`window`] | how far to read ahead |
 //! | [`piece`] | what is to be read, and how it is cut |
 //! | [`reads`] | what is asked of a store |
@@ -27,6 +28,7 @@
 
 pub mod budget;
 mod buffer;
+pub mod kept;
 pub mod ledger;
 pub mod piece;
 mod reader;
@@ -36,6 +38,7 @@ pub mod sequence;
 pub mod window;
 
 pub use budget::{DEFAULT_BUDGET, LEAST_BUDGET, MemoryBudget, Overloaded, Reservation, Share};
+pub use kept::{Keeper, Kept};
 pub use piece::{Before, Item};
 pub use reads::{BucketReads, ReadBody, Reads};
 pub use sequence::{Event, ReadAhead, ReadAheadError};

@@ -12,6 +12,7 @@ use futures::StreamExt;
 use http_body_util::BodyExt;
 use sheaf::http::{self, ApiKeys, DoorConfig, Limits, ServerConfig};
 use sheaf::link::KeyRing;
+use sheaf::manifest::StateSpace;
 use sheaf::manifest::library::TRUSTED_FOR;
 use sheaf::read_ahead::MemoryBudget;
 use sheaf::store::embedded::EmbeddedStore;
@@ -36,16 +37,26 @@ const SCHEDULES: u64 = 100;
 const AT_ONCE: usize = 8;
 
 /// A server in this process, so that its budget can be looked at, over a scripted store.
-struct Served {
-    store: Synthetic,
-    budget: MemoryBudget,
-    url: String,
+pub struct Served {
+    pub store: Synthetic,
+    pub budget: MemoryBudget,
+    /// The URL of the live archive of everything.
+    pub url: String,
     _server: AbortOnDropHandle<std::io::Result<()>>,
     _state: tempfile::TempDir,
 }
 
 impl Served {
-    async fn over(objects: Vec<SyntheticObject>, budget: usize) -> Served {
+    pub async fn over(objects: Vec<SyntheticObject>, budget: usize) -> Served {
+        Served::trusting(objects, budget, TRUSTED_FOR).await
+    }
+
+    /// The same, which asks again for a link's manifest after so long.
+    pub async fn trusting(
+        objects: Vec<SyntheticObject>,
+        budget: usize,
+        trusted_for: Duration,
+    ) -> Served {
         let options = Options {
             page_size: 5,
             ..Options::default()
@@ -72,9 +83,12 @@ impl Served {
             memory: budget.clone(),
             links: http::LinkConfig {
                 keys: KeyRing::parse("test:00112233445566778899aabbccddeeff").unwrap(),
-                space: None,
+                space: Some(StateSpace {
+                    bucket: Bucket::new("bench").unwrap(),
+                    prefix: ".sheaf/".to_owned(),
+                }),
                 state_prefix: ".sheaf/".to_owned(),
-                trusted_for: TRUSTED_FOR,
+                trusted_for,
             },
             limits: Limits::default(),
         };
@@ -95,7 +109,7 @@ impl Served {
     }
 
     /// Downloads with a pause of up to `pause` before each of the first frames. `None` where no whole archive came.
-    async fn download(&self, pause: u64, seed: u64) -> Option<Bytes> {
+    pub async fn download(&self, pause: u64, seed: u64) -> Option<Bytes> {
         let mut random = Random::new(seed);
         let answer = client::open("GET", &self.url, &[])
             .await
@@ -120,8 +134,8 @@ impl Served {
     }
 
     /// Waits until nothing is left of any download: connections end a little after their clients.
-    async fn settle(&self) {
-        for _ in 0..2000 {
+    pub async fn settle(&self) {
+        for _ in 0..12_000 {
             let left = (
                 self.budget.held(),
                 self.budget.downloads(),
@@ -152,7 +166,7 @@ enum Outcome {
     Either,
 }
 
-fn objects(random: &mut Random) -> Vec<SyntheticObject> {
+pub fn objects(random: &mut Random) -> Vec<SyntheticObject> {
     let count = 1 + random.below(12);
     let object = |n| {
         let size = match random.below(6) {
@@ -168,7 +182,7 @@ fn objects(random: &mut Random) -> Vec<SyntheticObject> {
 }
 
 /// Adds what can be mended: at most three breaks an object, so that no read runs out of tries.
-fn add_breaks(random: &mut Random, store: &Synthetic, objects: &[SyntheticObject]) {
+pub fn add_breaks(random: &mut Random, store: &Synthetic, objects: &[SyntheticObject]) {
     for object in objects {
         for _ in 0..random.below(4) {
             let at = random.below(object.size());
@@ -263,8 +277,11 @@ async fn schedule(seed: u64) {
     served.settle().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_schedule_gives_the_same_bytes_or_no_archive() {
+/// Runs schedules, some of them at once, and names those that fail.
+pub async fn run_schedules<F>(schedule: fn(u64) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let number = |name: &str| {
         let value = std::env::var(name).ok()?;
         Some(value.parse::<u64>().expect("a number"))
@@ -290,6 +307,11 @@ async fn every_schedule_gives_the_same_bytes_or_no_archive() {
         .collect()
         .await;
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_schedule_gives_the_same_bytes_or_no_archive() {
+    run_schedules(schedule).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,6 +18,8 @@ mod errors;
 mod faults;
 mod links;
 mod links_clients;
+mod links_faults;
+mod links_killed;
 mod listing;
 mod live;
 mod logs;

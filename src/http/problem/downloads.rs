@@ -8,7 +8,7 @@ use crate::manifest::ManifestError;
 use crate::manifest::learned::HashError;
 
 impl Problem {
-    fn overloaded(detail: String) -> Problem {
+    pub(in crate::http) fn overloaded(detail: String) -> Problem {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Problem::new(status, "overloaded", "Too many downloads", detail)
             .with_header(header::RETRY_AFTER, RETRY_AFTER)

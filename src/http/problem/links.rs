@@ -103,6 +103,13 @@ impl From<LibraryError> for Problem {
                 detail,
             )
             .with("keys", vec![key]),
+            LibraryError::TooLarge { .. } => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "link-too-large",
+                "The link's manifest is too large for this server",
+                detail,
+            ),
+            LibraryError::Overloaded(_) => Problem::overloaded(detail),
             LibraryError::Stored(_) => Problem::new(
                 StatusCode::BAD_GATEWAY,
                 "link-unreadable",

@@ -1,10 +1,10 @@
 //! What is written beside stored manifests: that one is broken, which claims not to believe, and learned CRC-32s.
 
+use futures::{StreamExt, pin_mut};
 use tracing::warn;
 
 use super::{Library, Open, StateKey};
-use crate::manifest::distrust::{Claim, Distrusted};
-use crate::manifest::jsonl;
+use crate::manifest::distrust::{Claim, Digest, Distrusted};
 use crate::manifest::stored::CONTENT_TYPE;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -20,7 +20,7 @@ impl Library {
             .store
             .put(&self.space.bucket, &key, CONTENT_TYPE, body)
             .await;
-        self.clear(open.id);
+        self.shelves.clear(open.id);
         if let Err(error) = stored {
             warn!(%error, "a broken link could not be marked");
         }
@@ -38,10 +38,11 @@ impl Library {
             key: row.key,
             etag: row.etag,
         };
-        let noted = match self.distrusted().await {
-            Ok(known) => self.write_distrusted(known.with(claim)).await,
-            Err(error) => Err(error),
-        };
+        let key = self.space.key(StateKey::Distrusted(claim.digest()));
+        let noted = self
+            .store
+            .put(&self.space.bucket, &key, "application/json", claim.write())
+            .await;
         if let Err(error) = noted {
             warn!(%error, "a wrong claim could not be noted; a new link will believe it again");
         }
@@ -52,32 +53,18 @@ impl Library {
     /// # Errors
     /// As the store says.
     pub async fn distrusted(&self) -> Result<Distrusted, StoreError> {
-        let key = self.space.key(StateKey::Distrusted);
-        let read = self
-            .store
-            .read_whole(&self.space.bucket, &key, None, Distrusted::LARGEST)
-            .await;
-        match read {
-            Ok(whole) => {
-                Ok(whole.map_or_else(Distrusted::default, |whole| Distrusted::read(&whole.bytes)))
-            }
-            Err(error) if matches!(error.kind, StoreErrorKind::NoSuchKey) => {
-                Ok(Distrusted::default())
-            }
-            Err(error) => Err(error),
+        let folder = self.space.distrusted();
+        let pages = self.store.list(&self.space.bucket, &folder);
+        pin_mut!(pages);
+        let mut distrusted = Distrusted::default();
+        while let Some(page) = pages.next().await {
+            let page = page?;
+            let names = page
+                .iter()
+                .filter_map(|object| object.key.strip_prefix(&folder));
+            distrusted.extend(names.filter_map(Digest::parse));
         }
-    }
-
-    async fn write_distrusted(&self, distrusted: Distrusted) -> Result<(), StoreError> {
-        let key = self.space.key(StateKey::Distrusted);
-        self.store
-            .put(
-                &self.space.bucket,
-                &key,
-                jsonl::CONTENT_TYPE,
-                distrusted.write(),
-            )
-            .await
+        Ok(distrusted)
     }
 
     /// Reads the sidecar of a manifest, once, for all who ask meanwhile. What cannot be read is learned anew.

@@ -8,6 +8,7 @@ use super::*;
 use crate::link::KeyRing;
 use crate::manifest::stored::{Freezer, Row};
 use crate::manifest::{Chosen, IssueError, Selection, Wish, issue};
+use crate::read_ahead::DEFAULT_BUDGET;
 use crate::store::StoreOptions;
 use crate::store::embedded::{BUCKET, EmbeddedStore};
 
@@ -30,11 +31,15 @@ impl Place {
     }
 
     fn replica(&self) -> Library {
+        self.replica_within(DEFAULT_BUDGET)
+    }
+
+    fn replica_within(&self, budget: usize) -> Library {
         let space = StateSpace {
             bucket: bucket(),
             prefix: ".sheaf/".to_owned(),
         };
-        Library::new(&self.store, space, &MemoryBudget::default())
+        Library::new(&self.store, space, &MemoryBudget::new(budget))
     }
 }
 
@@ -63,7 +68,7 @@ fn until(count: usize, expires: u64) -> Frozen {
 
 /// The library, once everything that is open has become too old to be trusted.
 async fn later(library: &Library, id: Uuid) -> Result<Arc<Open>, LibraryError> {
-    let book = library.shelf(id);
+    let book = library.shelves.of(id);
     if let Some(known) = book.lock().await.as_mut() {
         known.until = Instant::now();
     }
@@ -162,22 +167,101 @@ async fn what_replicas_learn_adds_up() {
     );
 }
 
+/// The ids of manifests of so many rows, none of them open.
+async fn stored(place: &Place, counts: &[usize]) -> Vec<Uuid> {
+    let library = place.replica();
+    let mut ids = Vec::new();
+    for count in counts {
+        ids.push(library.put(&frozen(*count)).await.unwrap());
+    }
+    ids
+}
+
+fn held<const N: usize>(library: &Library, ids: [Uuid; N]) -> [bool; N] {
+    ids.map(|id| library.shelves.has(id))
+}
+
 #[tokio::test]
 async fn old_manifests_give_way_to_new_ones() {
     let place = Place::new();
-    let library = place.replica();
-    let mut ids = Vec::new();
-    for _ in 0..3 {
-        let id = library.put(&frozen(10)).await.unwrap();
+    let ids = stored(&place, &[3000; 4]).await;
+    let weight = place.replica().open(ids[0]).await.unwrap().weight();
+    let library = place.replica_within(weight * 2 * KEPT + weight);
+    for id in [ids[0], ids[1], ids[0], ids[2]] {
         library.open(id).await.unwrap();
-        ids.push(id);
     }
-    library.open(ids[0]).await.unwrap();
-    library.weigh(ids[2], KEPT);
-    let kept = |id| library.lock().by_id.contains_key(id);
-    assert_eq!([&ids[0], &ids[1], &ids[2]].map(kept), [false, false, true]);
-    library.weigh(ids[2], 2 * KEPT);
-    assert!(kept(&ids[2]), "what is in use stays");
+    assert_eq!(
+        held(&library, [ids[0], ids[1], ids[2]]),
+        [true, false, true]
+    );
+    let in_use = (
+        library.open(ids[0]).await.unwrap(),
+        library.open(ids[2]).await.unwrap(),
+    );
+    library.open(ids[1]).await.unwrap();
+    library.open(ids[3]).await.unwrap();
+    assert_eq!(held(&library, [ids[0], ids[2], ids[3]]), [true, true, true]);
+    assert!(
+        !held(&library, [ids[1]])[0],
+        "it was the one that nobody used"
+    );
+    assert_eq!(library.budget().kept(), 3 * weight);
+    drop(in_use);
+    drop(library);
+}
+
+#[tokio::test]
+async fn downloads_have_precedence_over_what_nobody_uses() {
+    let place = Place::new();
+    let ids = stored(&place, &[3000; 2]).await;
+    let library = place.replica_within(8 << 20);
+    let used = library.open(ids[0]).await.unwrap();
+    library.open(ids[1]).await.unwrap();
+    assert!(library.budget().kept() > used.weight());
+    let mut shares = Vec::new();
+    while let Ok(share) = library.budget().admit() {
+        shares.push(share);
+    }
+    assert_eq!(held(&library, [ids[0], ids[1]]), [true, false]);
+    assert_eq!(library.budget().kept(), used.weight());
+    let refused = library.open(ids[1]).await;
+    assert!(matches!(refused, Err(LibraryError::Overloaded(_))));
+    assert!(library.open(ids[0]).await.is_ok(), "it is open");
+    drop(shares);
+    assert!(library.open(ids[1]).await.is_ok());
+    drop(used);
+    library.shelves.let_go(usize::MAX);
+    assert_eq!(library.budget().kept(), 0);
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_the_memory_is_refused_before_it_is_read() {
+    let place = Place::new();
+    let ids = stored(&place, &[30_000]).await;
+    let library = place.replica_within(1 << 20);
+    let refused = library.open(ids[0]).await;
+    let Err(LibraryError::TooLarge { needed, total }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(needed > total && total == 1 << 20);
+    assert_eq!((library.budget().kept(), library.budget().peak()), (0, 0));
+}
+
+#[tokio::test]
+async fn claims_that_prove_wrong_at_the_same_time_are_all_remembered() {
+    let place = Place::new();
+    let replicas: Vec<Library> = (0..4).map(|_| place.replica()).collect();
+    let id = replicas[0].put(&frozen(4)).await.unwrap();
+    let open = replicas[0].open(id).await.unwrap();
+    let noted = (0..4).map(|row| replicas[row].disprove(&open, row));
+    futures::future::join_all(noted).await;
+    let distrusted = place.replica().distrusted().await.unwrap();
+    for row in 0..4 {
+        assert!(
+            distrusted.has(BUCKET, &open.frozen.row(row).unwrap()),
+            "{row}"
+        );
+    }
 }
 
 #[tokio::test]

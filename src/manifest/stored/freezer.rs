@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{BLOCK, Frozen, Header, MAGIC, Names, Row, wire};
+use super::names::Names;
+use super::{BLOCK, Frozen, Header, MAGIC, Row, wire};
 use crate::archive::Layout;
 use crate::store::Bucket;
 
@@ -56,7 +57,10 @@ impl Freezer {
             self.before.clear();
         }
         wire::put_row(row, &self.before, &mut self.rows);
-        self.layout.push(self.names.entry(row));
+        let entry = self
+            .names
+            .entry(&row.key, row.size, row.modified, row.crc32);
+        self.layout.push(entry);
         self.newest = self.newest.max(row.modified);
         self.before.clone_from(&row.key);
     }
@@ -73,7 +77,7 @@ impl Freezer {
             count: self.layout.entries(),
             newest: self.newest,
             archive_len: self.layout.len(),
-            names_crc32: self.names.crc32.finalize(),
+            names_crc32: self.names.crc32(),
             broken: None,
         };
         let (file, start) = write(&header, &self.rows);
@@ -94,7 +98,7 @@ impl Freezer {
             hasher.update(text);
         }
         hasher.update(self.layout.len().to_le_bytes());
-        hasher.update(self.names.crc32.clone().finalize().to_le_bytes());
+        hasher.update(self.names.crc32().to_le_bytes());
         hasher.update(&self.rows);
         format!("\"{}\"", hex::encode(&hasher.finalize()[..16]))
     }

@@ -10,17 +10,18 @@
 //! make opening it panic, or take more memory than a small multiple of its length.
 
 mod freezer;
+mod names;
 mod wire;
 
 use bytes::Bytes;
-use crc32fast::Hasher;
 use serde::{Deserialize, Serialize};
 
 pub use freezer::Freezer;
 
-use crate::archive::{Entry, Layout, Namer};
+use crate::archive::Layout;
 use crate::store::Object;
-use wire::Reader;
+use names::Names;
+use wire::{Raw, Reader};
 
 /// The first bytes of a stored manifest; the last of them is the version of the format.
 pub const MAGIC: [u8; 8] = *b"sheafm\0\x01";
@@ -167,34 +168,22 @@ impl Frozen {
             file,
         };
         let mut names = Names::new(&frozen.header.prefix);
-        let mut reader = Reader {
-            bytes: &frozen.file[..end],
-            at: start,
-        };
-        let mut before = String::new();
+        let mut reader = Reader::new(&frozen.file[..end], start);
         for index in 0..frozen.header.count {
-            let malformed = |_| StoredError::Row { index };
-            if index.is_multiple_of(BLOCK) {
-                frozen.blocks.push(reader.at);
+            let starts_block = index.is_multiple_of(BLOCK);
+            if starts_block {
+                frozen.blocks.push(reader.at());
             }
-            let shared = if index.is_multiple_of(BLOCK) {
-                ""
-            } else {
-                &before
-            };
-            let row = reader.row(shared).map_err(malformed)?;
-            if index > 0 && row.key <= before {
-                return Err(StoredError::Row { index });
-            }
-            frozen.layout.push(names.entry(&row));
-            before = row.key;
+            let row = reader.row(starts_block);
+            let row = row.map_err(|_| StoredError::Row { index })?;
+            let entry = names.entry(reader.key(), row.size, row.modified, row.crc32);
+            frozen.layout.push(entry);
         }
-        if reader.at != end {
+        if reader.at() != end {
             return Err(StoredError::Count);
         }
         let header = &frozen.header;
-        let same = names.crc32.finalize() == header.names_crc32
-            && frozen.layout.len() == header.archive_len;
+        let same = names.crc32() == header.names_crc32 && frozen.layout.len() == header.archive_len;
         if header.broken.is_none() && !same {
             return Err(StoredError::OtherArchive);
         }
@@ -231,16 +220,13 @@ impl Frozen {
     pub fn rows(&self, from: usize) -> Rows<'_> {
         let block = from / BLOCK;
         let start = self.blocks.get(block).copied();
+        let end = self.file.len() - 4;
         let mut rows = Rows {
-            reader: Reader {
-                bytes: &self.file[..self.file.len() - 4],
-                at: start.unwrap_or_default(),
-            },
+            reader: Reader::new(&self.file[..end], start.unwrap_or_default()),
             index: block * BLOCK,
             count: start.map_or(0, |_| self.header.count),
-            before: String::new(),
         };
-        while rows.index < from && rows.next().is_some() {}
+        while rows.index < from && rows.raw().is_some() {}
         rows
     }
 
@@ -256,52 +242,26 @@ pub struct Rows<'a> {
     reader: Reader<'a>,
     index: usize,
     count: usize,
-    before: String,
+}
+
+impl<'a> Rows<'a> {
+    fn raw(&mut self) -> Option<Raw<'a>> {
+        if self.index >= self.count {
+            return None;
+        }
+        // Every row was read when the file was opened.
+        let raw = self.reader.row(self.index.is_multiple_of(BLOCK)).ok()?;
+        self.index += 1;
+        Some(raw)
+    }
 }
 
 impl Iterator for Rows<'_> {
     type Item = Row;
 
     fn next(&mut self) -> Option<Row> {
-        if self.index >= self.count {
-            return None;
-        }
-        if self.index.is_multiple_of(BLOCK) {
-            self.before.clear();
-        }
-        // Every row was read when the file was opened.
-        let row = self.reader.row(&self.before).ok()?;
-        self.index += 1;
-        self.before.clone_from(&row.key);
-        Some(row)
-    }
-}
-
-/// Names rows, and remembers their names in a checksum.
-#[derive(Debug)]
-struct Names {
-    namer: Namer,
-    crc32: Hasher,
-}
-
-impl Names {
-    fn new(prefix: &str) -> Names {
-        Names {
-            namer: Namer::new(prefix),
-            crc32: Hasher::new(),
-        }
-    }
-
-    fn entry(&mut self, row: &Row) -> Entry {
-        let name = self.namer.name(&row.key);
-        self.crc32.update(name.as_str().as_bytes());
-        self.crc32.update(&[0]);
-        Entry {
-            name,
-            size: row.size,
-            modified: row.modified,
-            crc32: row.crc32,
-        }
+        let raw = self.raw()?;
+        Some(raw.row(self.reader.key()))
     }
 }
 

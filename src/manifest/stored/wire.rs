@@ -108,14 +108,72 @@ fn put_text(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(text);
 }
 
-/// A place in the rows. Whatever bytes it is led over, it neither panics nor takes more memory than they have.
+/// A row as it stands in the file; its key is in the reader.
 #[derive(Clone, Copy, Debug)]
+pub(super) struct Raw<'a> {
+    pub(super) size: u64,
+    pub(super) modified: i64,
+    pub(super) crc32: Option<u32>,
+    etag: RawEtag<'a>,
+    version: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum RawEtag<'a> {
+    Digest([u8; 16], Option<u64>),
+    Text(&'a str),
+}
+
+impl Raw<'_> {
+    /// The row with this key.
+    pub(super) fn row(self, key: &str) -> Row {
+        Row {
+            key: key.to_owned(),
+            size: self.size,
+            etag: match self.etag {
+                RawEtag::Digest(md5, None) => format!("\"{}\"", hex::encode(md5)),
+                RawEtag::Digest(md5, Some(parts)) => format!("\"{}-{parts}\"", hex::encode(md5)),
+                RawEtag::Text(text) => text.to_owned(),
+            },
+            modified: self.modified,
+            crc32: self.crc32,
+            version: self.version.map(str::to_owned),
+        }
+    }
+}
+
+/// A place in the rows. Whatever bytes it is led over, it neither panics nor takes more memory than they have.
+#[derive(Clone, Debug)]
 pub(super) struct Reader<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) at: usize,
+    bytes: &'a [u8],
+    at: usize,
+    /// The key of the row that was read last, if there was one.
+    key: Vec<u8>,
+    started: bool,
 }
 
 impl<'a> Reader<'a> {
+    /// A reader that stands at the start of a block.
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Reader<'a> {
+        Reader {
+            bytes,
+            at,
+            key: Vec::new(),
+            started: false,
+        }
+    }
+
+    /// Where the next row begins.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The key of the row that was read last.
+    pub(super) fn key(&self) -> &str {
+        // Checked when it was read.
+        std::str::from_utf8(&self.key).unwrap_or_default()
+    }
+
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let end = self.at.checked_add(count)?;
         let taken = self.bytes.get(self.at..end)?;
@@ -143,40 +201,49 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn text(&mut self) -> Option<&'a [u8]> {
+    fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = self.number().filter(|length| *length <= LONGEST_TEXT)?;
         self.take(length as usize)
     }
 
-    fn string(&mut self) -> Option<String> {
-        String::from_utf8(self.text()?.to_vec()).ok()
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
     }
 
-    /// The next row. `before` is the key of the row before it in the same block, else empty.
+    /// The next row, whose key has to follow the one that was read last. The first row of a block shares nothing with
+    /// the key before it.
     ///
     /// # Errors
     /// [`StoredError::Row`], without its number.
-    pub(super) fn row(&mut self, before: &str) -> Result<Row, StoredError> {
-        self.try_row(before).ok_or(StoredError::Row { index: 0 })
+    pub(super) fn row(&mut self, starts_block: bool) -> Result<Raw<'a>, StoredError> {
+        self.try_row(starts_block)
+            .ok_or(StoredError::Row { index: 0 })
     }
 
-    fn try_row(&mut self, before: &str) -> Option<Row> {
+    fn try_row(&mut self, starts_block: bool) -> Option<Raw<'a>> {
         let [flags] = self.array()?;
         if flags & !KNOWN_FLAGS != 0 {
             return None;
         }
         let shared = usize::try_from(self.number()?).ok()?;
-        let mut key = before.as_bytes().get(..shared)?.to_vec();
-        key.extend_from_slice(self.text()?);
-        if key.len() as u64 > LONGEST_TEXT {
+        if starts_block && shared > 0 {
             return None;
         }
+        let rest = self.bytes()?;
+        let follows = rest > self.key.get(shared..)? || !self.started;
+        self.started = true;
+        self.key.truncate(shared);
+        self.key.extend_from_slice(rest);
+        if !follows || self.key.len() as u64 > LONGEST_TEXT {
+            return None;
+        }
+        std::str::from_utf8(&self.key).ok()?;
         let size = self.number()?;
         let modified = self.number()?;
         let etag = match flags & (MD5 | MD5_OF_PARTS) {
-            0 => self.string()?,
-            MD5 => Etag::Md5(self.array()?).text()?,
-            MD5_OF_PARTS => Etag::Parts(self.array()?, self.number()?).text()?,
+            0 => RawEtag::Text(self.text()?),
+            MD5 => RawEtag::Digest(self.array()?, None),
+            MD5_OF_PARTS => RawEtag::Digest(self.array()?, Some(self.number()?)),
             _ => return None,
         };
         let crc32 = match flags & HAS_CRC32 {
@@ -185,14 +252,13 @@ impl<'a> Reader<'a> {
         };
         let version = match flags & HAS_VERSION {
             0 => None,
-            _ => Some(self.string()?),
+            _ => Some(self.text()?),
         };
-        Some(Row {
-            key: String::from_utf8(key).ok()?,
+        Some(Raw {
             size,
-            etag,
             modified: (modified >> 1) as i64 ^ -((modified & 1) as i64),
             crc32,
+            etag,
             version,
         })
     }

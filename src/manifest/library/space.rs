@@ -1,0 +1,54 @@
+//! Where sheaf keeps its own objects, and their keys.
+
+use uuid::Uuid;
+
+use crate::manifest::distrust::Digest;
+use crate::store::Bucket;
+
+/// Where links are, below the state prefix.
+const LINKS: &str = "links/";
+
+/// Where claims are that proved wrong.
+const DISTRUSTED: &str = "distrusted/";
+
+/// Where sheaf keeps its own objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateSpace {
+    /// Their bucket.
+    pub bucket: Bucket,
+    /// What all their keys begin with.
+    pub prefix: String,
+}
+
+/// One of sheaf's own objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateKey {
+    /// The stored manifest of a link.
+    Link(Uuid),
+    /// The CRC-32s that were learned of its rows.
+    Crc32s(Uuid),
+    /// A claimed CRC-32 that proved wrong.
+    Distrusted(Digest),
+}
+
+impl StateSpace {
+    /// The key of an object.
+    pub fn key(&self, key: StateKey) -> String {
+        let prefix = &self.prefix;
+        match key {
+            StateKey::Link(id) => format!("{prefix}{LINKS}{id}"),
+            StateKey::Crc32s(id) => format!("{prefix}{LINKS}{id}.crc32"),
+            StateKey::Distrusted(digest) => format!("{prefix}{DISTRUSTED}{digest}"),
+        }
+    }
+
+    /// What the keys of stored manifests and their sidecars begin with.
+    pub fn links(&self) -> String {
+        format!("{}{LINKS}", self.prefix)
+    }
+
+    /// What the keys of claims begin with that proved wrong.
+    pub fn distrusted(&self) -> String {
+        format!("{}{DISTRUSTED}", self.prefix)
+    }
+}
