@@ -14,7 +14,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::ServerConfig;
-use super::routes::{App, Service};
+use super::app::App;
+use super::service::Service;
 use super::socket::{ResetFlag, Socket};
 use crate::measure;
 
