@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+/// After so many answers that take longer, the least has become two thirds of them or more.
+const FORGETS: u64 = 64;
+
 /// The reads of one download. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Traffic(Arc<Counts>);
@@ -11,7 +14,7 @@ pub(super) struct Traffic(Arc<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     under_way: AtomicUsize,
-    /// From a request to the first byte of its answer, averaged, in microseconds; 0 before the first.
+    /// The least of late from a request to the first byte of its answer, in microseconds; 0 before the first.
     latency: AtomicU64,
 }
 
@@ -34,15 +37,17 @@ impl Traffic {
     /// An answer has begun, so long after it was asked for.
     pub(super) fn answered(&self, after: Duration) {
         let after = u64::try_from(after.as_micros()).unwrap_or(u64::MAX).max(1);
-        // Two at once may lose one of them, which is as good as the other.
-        let average = match self.0.latency.load(Ordering::Relaxed) {
+        // What comes on top of the least is time in queues, which more reads at once only make longer.
+        let least = match self.0.latency.load(Ordering::Relaxed) {
             0 => after,
-            average => average - average / 8 + after / 8,
+            least if after <= least => after,
+            least => least + (after - least) / FORGETS,
         };
-        self.0.latency.store(average.max(1), Ordering::Relaxed);
+        // Two at once may lose one of them, which is as good as the other.
+        self.0.latency.store(least, Ordering::Relaxed);
     }
 
-    /// How long it takes of late until an answer begins.
+    /// How long it takes at the least of late until an answer begins.
     pub(super) fn latency(&self) -> Duration {
         Duration::from_micros(self.0.latency.load(Ordering::Relaxed))
     }
@@ -73,17 +78,16 @@ mod tests {
     fn the_latency_follows_what_is_seen() {
         let traffic = Traffic::default();
         assert_eq!(traffic.latency(), Duration::ZERO);
-        traffic.answered(Duration::from_millis(80));
-        assert_eq!(traffic.latency(), Duration::from_millis(80));
-        traffic.answered(Duration::from_millis(8));
-        assert_eq!(traffic.latency(), Duration::from_millis(71));
-        for _ in 0..100 {
-            traffic.answered(Duration::from_millis(8));
-        }
-        let now = traffic.latency();
-        assert!(
-            now > Duration::from_millis(7) && now < Duration::from_millis(9),
-            "{now:?}"
-        );
+        let after = |milliseconds, times| {
+            for _ in 0..times {
+                traffic.answered(Duration::from_millis(milliseconds));
+            }
+            traffic.latency()
+        };
+        assert_eq!(after(8, 1), Duration::from_millis(8));
+        let queued = after(72, 1);
+        assert_eq!(queued, Duration::from_millis(9), "a little is forgotten");
+        assert!(after(72, 64) > Duration::from_millis(45));
+        assert_eq!(after(8, 1), Duration::from_millis(8));
     }
 }

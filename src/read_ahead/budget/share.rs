@@ -100,7 +100,7 @@ impl Share {
     }
 
     /// Sets the bytes that this download keeps to its end beside those under way: the records of its entries. They are
-    /// never refused; see [`Ledger::record`].
+    /// never refused; see [`record`](crate::read_ahead::ledger::Ledger::record).
     pub fn record(&self, bytes: usize) {
         self.0.budget.state().ledger.record(self.0.id, bytes);
     }
