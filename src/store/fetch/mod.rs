@@ -7,7 +7,7 @@
 //!
 //! A connection is driven by whoever reads from it: no task of its own, no channel, and no buffer that outlives the
 //! read. Bytes are read from the socket into the very blocks that go out to the client, as large as what is still to
-//! come and never larger than [`wire::BLOCK`], so that memory for a read is what the budget was charged for.
+//! come and never larger than [`block::BLOCK`], so that memory for a read is what the budget was charged for.
 //!
 //! | file | owns |
 //! |---|---|
@@ -18,10 +18,12 @@
 //! | [`dial`] | new connections: TCP, TLS, proxies |
 //! | [`pool`] | connections that wait for their next request |
 //! | [`wire`] | HTTP/1.1 on one connection |
+//! | [`block`] | the memory that bodies are read into |
 //! | [`framing`] | where an answer ends, pure |
 //! | [`answer`] | an answer's bytes, or the store's refusal |
 
 mod answer;
+mod block;
 mod dial;
 mod framing;
 mod identity;
@@ -191,7 +193,7 @@ impl Fetcher {
                 ),
             })?
             .map_err(|error| unreachable(&*error))?;
-        let line = Line::new(connection);
+        let line = pool.open(connection);
         match self.ask(line, signed, asked, place, pool).await? {
             Ok(came) => Ok(came),
             Err(error) => Err(unreachable(&error)),

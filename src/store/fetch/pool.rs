@@ -11,8 +11,9 @@ use http::Uri;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::block::Blocks;
 use super::place::Place;
-use super::wire::{Broken, Line};
+use super::wire::{Broken, Connection, Line};
 
 /// How long a connection waits. Stores and what stands in front of them close theirs after a minute or so.
 const IDLE: Duration = Duration::from_secs(30);
@@ -22,6 +23,7 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(super) struct Pool {
     waiting: Arc<Mutex<Waiting>>,
     most: usize,
+    blocks: Blocks,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +55,13 @@ impl Pool {
         Pool {
             waiting: Arc::default(),
             most,
+            blocks: Blocks::default(),
         }
+    }
+
+    /// A new connection, which reads into the same memory as the others.
+    pub(super) fn open(&self, connection: Connection) -> Line {
+        Line::new(connection, &self.blocks)
     }
 
     /// The connection to this place that came last, if it is still open.
@@ -142,7 +150,6 @@ impl Pooled {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::Connection;
     use super::*;
 
     fn line() -> (Line, tokio::io::DuplexStream) {
@@ -151,7 +158,7 @@ mod tests {
             stream: Box::new(ours),
             forwarded: None,
         };
-        (Line::new(connection), theirs)
+        (Line::new(connection, &Blocks::default()), theirs)
     }
 
     #[tokio::test]

@@ -12,13 +12,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, ETAG, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use super::block::{BLOCK, Blocks};
 use super::framing::{Chunked, NotHttp, Rest, lists, rest};
-
-/// The most that is read at once, in bytes.
-///
-/// What a processor's second cache holds beside everything else, so that hashing and sending find the bytes there; and
-/// less than the size from which on the allocator asks the system for every block anew.
-pub(super) const BLOCK: usize = 64 * 1024;
 
 /// Room for the head of an answer, in bytes, beside the body's first bytes.
 const HEAD_ROOM: usize = 1024;
@@ -59,6 +54,7 @@ pub(super) struct Connection {
 pub(super) struct Line {
     connection: Connection,
     block: BytesMut,
+    blocks: Blocks,
     rest: Rest,
     keep_alive: bool,
 }
@@ -94,10 +90,11 @@ impl Broken {
 
 impl Line {
     /// A connection that nothing was asked over yet.
-    pub(super) fn new(connection: Connection) -> Line {
+    pub(super) fn new(connection: Connection, blocks: &Blocks) -> Line {
         Line {
             connection,
             block: BytesMut::new(),
+            blocks: blocks.clone(),
             rest: Rest::Nothing,
             keep_alive: true,
         }
@@ -133,7 +130,7 @@ impl Line {
         };
         sent.await.map_err(Broken::Unanswered)?;
         let expected = usize::try_from(expected).unwrap_or(BLOCK);
-        self.block = BytesMut::with_capacity(BLOCK.min(HEAD_ROOM.saturating_add(expected)));
+        self.block = self.blocks.take(HEAD_ROOM.saturating_add(expected));
         let mut came = false;
         loop {
             if self.block.len() == self.block.capacity() {
@@ -203,7 +200,7 @@ impl Line {
                     let bytes = self.pass(left);
                     let left = left - bytes.len() as u64;
                     self.rest = if left == 0 {
-                        Rest::Nothing
+                        self.leave()
                     } else {
                         Rest::Bytes(left)
                     };
@@ -234,7 +231,10 @@ impl Line {
                 Rest::Chunked(at) => match at.step(&self.block)? {
                     Some((length, rest)) => {
                         self.block.advance(length);
-                        self.rest = rest;
+                        self.rest = match rest {
+                            Rest::Nothing => self.leave(),
+                            rest => rest,
+                        };
                     }
                     None if self.block.len() >= LONGEST_HEAD => {
                         return Err(Broken::NotHttp(NotHttp("a chunk makes no sense")));
@@ -251,11 +251,24 @@ impl Line {
         }
     }
 
+    /// All of the answer has come. Bytes beyond it stay, and tell that the connection cannot be used again.
+    fn leave(&mut self) -> Rest {
+        if self.block.is_empty() {
+            self.block = BytesMut::new();
+        }
+        Rest::Nothing
+    }
+
     /// Passes on what has come, at most `most` bytes.
     fn pass(&mut self, most: u64) -> Bytes {
         let length =
             usize::try_from(most).map_or(self.block.len(), |most| most.min(self.block.len()));
-        self.block.split_to(length).freeze()
+        let bytes = self.block.split_to(length).freeze();
+        if self.block.is_empty() && self.block.capacity() < LEAST_ROOM {
+            // What is left of a block would keep it from being used again.
+            self.block = BytesMut::new();
+        }
+        self.blocks.lend(bytes)
     }
 
     /// Waits for some of `left` bytes, and for no others.
@@ -269,7 +282,7 @@ impl Line {
     /// Makes room for some of `left` bytes, in an empty block.
     fn room(&mut self, left: usize) {
         if self.block.capacity() < left.min(LEAST_ROOM) {
-            self.block = BytesMut::with_capacity(left);
+            self.block = self.blocks.take(left);
         }
     }
 

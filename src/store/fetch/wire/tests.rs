@@ -9,7 +9,7 @@ fn line() -> (Line, DuplexStream) {
         stream: Box::new(ours),
         forwarded: None,
     };
-    (Line::new(connection), theirs)
+    (Line::new(connection, &Blocks::default()), theirs)
 }
 
 /// What comes when the store says this, with a pause at each of the places.
