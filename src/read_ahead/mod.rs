@@ -23,6 +23,7 @@
 //! | [`reads`] | what is asked of a store |
 //! | [`repair`] | one range of one object, mended where its read breaks |
 //! | `reader.rs` | the task that reads a piece |
+//! | `traffic.rs` | how many reads are under way, how soon the store answers |
 //! | `buffer.rs` | where a piece lies until it is passed on |
 //! | [`sequence`] | the pieces in order |
 
@@ -35,6 +36,7 @@ mod reader;
 pub mod reads;
 pub mod repair;
 pub mod sequence;
+mod traffic;
 pub mod window;
 
 pub use budget::{DEFAULT_BUDGET, LEAST_BUDGET, MemoryBudget, Overloaded, Reservation, Share};

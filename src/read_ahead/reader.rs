@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crc32fast::Hasher;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::budget::Share;
@@ -12,6 +12,7 @@ use super::buffer::Buffer;
 use super::piece::Span;
 use super::reads::Reads;
 use super::repair::MendedRead;
+use super::traffic::Traffic;
 use crate::store::StoreError;
 
 /// What to do with a piece.
@@ -25,34 +26,17 @@ pub(super) struct Order {
     pub(super) hash_only: bool,
 }
 
-/// Counts a read as under way.
-#[derive(Debug)]
-struct UnderWay(Arc<AtomicUsize>);
-
-impl UnderWay {
-    fn new(count: &Arc<AtomicUsize>) -> UnderWay {
-        count.fetch_add(1, Ordering::Relaxed);
-        UnderWay(count.clone())
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Begins to read; the read ends with the handle. `count` is one higher while it is under way.
+/// Begins to read; the read ends with the handle. `traffic` counts it while it is under way.
 pub(super) fn start<R: Reads>(
     reads: &R,
     order: Order,
     buffer: Arc<Buffer>,
     share: Share,
-    count: &Arc<AtomicUsize>,
+    traffic: &Traffic,
 ) -> AbortOnDropHandle<()> {
-    let (reads, under_way) = (reads.clone(), UnderWay::new(count));
+    let (reads, traffic, under_way) = (reads.clone(), traffic.clone(), traffic.begin());
     AbortOnDropHandle::new(tokio::spawn(async move {
-        let read = read(&reads, &order, &buffer).await;
+        let read = read(&reads, &order, &buffer, &traffic).await;
         drop(under_way);
         match read {
             Ok(Some(crc32)) => buffer.finish_hashed(crc32),
@@ -67,6 +51,7 @@ async fn read<R: Reads>(
     reads: &R,
     order: &Order,
     buffer: &Buffer,
+    traffic: &Traffic,
 ) -> Result<Option<u32>, StoreError> {
     let object = &order.span.object;
     if order.stored && order.range != (0..object.size) {
@@ -75,19 +60,22 @@ async fn read<R: Reads>(
             buffer.store(reads.stored_crc32(object).await?);
             Ok(())
         };
-        return tokio::try_join!(body(reads, order, buffer), stored).map(|(hashed, ())| hashed);
+        return tokio::try_join!(body(reads, order, buffer, traffic), stored)
+            .map(|(hashed, ())| hashed);
     }
-    body(reads, order, buffer).await
+    body(reads, order, buffer, traffic).await
 }
 
 async fn body<R: Reads>(
     reads: &R,
     order: &Order,
     buffer: &Buffer,
+    traffic: &Traffic,
 ) -> Result<Option<u32>, StoreError> {
     let object = &order.span.object;
     let whole = order.range == (0..object.size);
     let asked = order.stored && whole;
+    let asked_at = Instant::now();
     let mut read = MendedRead::open(reads, object, order.range.clone(), asked).await?;
     if asked {
         buffer.store(match read.crc32() {
@@ -95,6 +83,7 @@ async fn body<R: Reads>(
             stored => stored,
         });
     }
+    traffic.answered(asked_at.elapsed());
     let mut hasher = order.hash_only.then(Hasher::new);
     while let Some(chunk) = read.next().await? {
         match &mut hasher {

@@ -4,24 +4,17 @@
 //! both. It goes on from the next byte, and If-Match keeps it on the object that was listed.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tracing::warn;
 
 use super::reads::{ReadBody, Reads};
 use crate::measure;
-use crate::store::{Object, StoreError};
+use crate::store::{Object, Patience, StoreError};
 
 /// Breaks in a row, with less than a mebibyte between them, that end a read. The pauses before the last try add up to
 /// some ten seconds: a store that throttles for longer is overloaded by others.
 pub const TRIES: u32 = 8;
-
-/// Bytes after which a read counts as well again.
-const PROGRESS: u64 = 1 << 20;
-
-/// Pause after the first break; it doubles with each further one. Half of it, at the least, is waited.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A read of a range of one object, pinned to the ETag of the listing.
 pub struct MendedRead<'a, R: Reads> {
@@ -31,8 +24,7 @@ pub struct MendedRead<'a, R: Reads> {
     body: Option<R::Body>,
     rest: Range<u64>,
     crc32: Option<u32>,
-    breaks: u32,
-    since_break: u64,
+    patience: Patience,
 }
 
 impl<'a, R: Reads> MendedRead<'a, R> {
@@ -52,8 +44,7 @@ impl<'a, R: Reads> MendedRead<'a, R> {
             body: None,
             rest: range.clone(),
             crc32: None,
-            breaks: 0,
-            since_break: 0,
+            patience: Patience::new(TRIES),
         };
         match reads.get(object, range, checksum).await {
             Ok(body) => {
@@ -90,7 +81,7 @@ impl<'a, R: Reads> MendedRead<'a, R> {
             match came {
                 Ok(Some(chunk)) => {
                     self.rest.start += chunk.len() as u64;
-                    self.since_break += chunk.len() as u64;
+                    self.patience.came(chunk.len());
                     return Ok(Some(chunk));
                 }
                 // Bodies never end early without an error; if one did, nothing must be taken for whole.
@@ -106,19 +97,16 @@ impl<'a, R: Reads> MendedRead<'a, R> {
 
     /// Waits before the next try, or gives up with the error.
     async fn pause(&mut self, error: StoreError) -> Result<(), StoreError> {
-        if std::mem::take(&mut self.since_break) >= PROGRESS {
-            self.breaks = 0;
-        }
-        self.breaks += 1;
-        if !error.kind.can_pass() || self.breaks == TRIES {
+        if !error.kind.can_pass() {
             return Err(error);
         }
-        let (position, tries) = (self.rest.start, self.breaks);
+        let Some(pause) = self.patience.pause() else {
+            return Err(error);
+        };
+        let (position, tries) = (self.rest.start, self.patience.breaks());
         measure::store_retry("body");
         warn!(%error, position, tries, "a read broke; it goes on from its next byte");
-        let longest = FIRST_PAUSE * 2u32.pow(self.breaks - 1);
-        // Many reads break together when a store has trouble, and should not come back together.
-        tokio::time::sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        tokio::time::sleep(pause).await;
         Ok(())
     }
 }

@@ -4,6 +4,14 @@
 //! judged once per window of bytes that the client took. Had the socket to wait for the store in that time, the window
 //! was too small, and doubles; did the client always find everything ready that the window allows, then the client is
 //! the slow one, and the window shrinks by a quarter. In between it stays.
+//!
+//! A window hides the time from a request to the first byte of its answer. One that is several times what passes in that
+//! time hides all of it, and grows no more, wait the socket or not: then the store gives no more than this, and bytes
+//! that lie in memory for longer only leave the processor's cache.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::ledger::{FIRST, MOST};
 
@@ -19,6 +27,10 @@ pub const LARGEST_PIECE: u64 = (MOST / 4) as u64;
 /// The smallest piece that a larger object is cut into, in bytes: a quarter of the first reservation.
 pub const SMALLEST_PIECE: u64 = (FIRST / 4) as u64;
 
+/// How many times what passes until an answer begins the window may be: a quarter of it is one piece, and each of the four
+/// takes its time to come after its answer has begun.
+const HIDDEN: u32 = 4;
+
 /// How far to read ahead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -26,6 +38,8 @@ pub struct Window {
     most: usize,
     /// Bytes that the client took since the last judgement.
     taken: usize,
+    /// When that was.
+    judged: Instant,
     /// The socket had to wait for the store since then.
     waited: bool,
     /// Whenever the client took something since then, nothing more was to be read.
@@ -40,6 +54,7 @@ impl Window {
             target: START.min(most),
             most,
             taken: 0,
+            judged: Instant::now(),
             waited: false,
             idle: true,
         }
@@ -61,16 +76,20 @@ impl Window {
         self.waited = true;
     }
 
-    /// The client took `bytes`; `idle` says that no read was under way then.
-    pub fn taken(&mut self, bytes: usize, idle: bool) {
+    /// The client took `bytes`; `idle` says that no read was under way then, `latency` how long the store took of late
+    /// until an answer began.
+    pub fn taken(&mut self, bytes: usize, idle: bool, latency: Duration) {
         self.taken = self.taken.saturating_add(bytes);
         self.idle &= idle;
         if self.taken < self.target {
             return;
         }
-        if self.waited {
+        let now = Instant::now();
+        let passed = now - std::mem::replace(&mut self.judged, now);
+        // The window passed in this time, and is to be compared with what passes in the latency.
+        if self.waited && passed < latency * HIDDEN {
             self.target = self.target.saturating_mul(2).min(self.most);
-        } else if self.idle {
+        } else if self.idle && !self.waited {
             self.target = (self.target - self.target / 4).max(FIRST);
         }
         self.taken = 0;
@@ -89,6 +108,9 @@ impl Window {
 mod tests {
     use super::*;
 
+    /// As long as everything takes here.
+    const LONG: Duration = Duration::from_secs(3600);
+
     /// Takes one window in `steps`, waiting before the first of them where `waits` says so.
     fn pass(window: &mut Window, steps: usize, waits: bool, idle: bool) {
         let step = window.target().div_ceil(steps);
@@ -96,7 +118,7 @@ mod tests {
             window.waits();
         }
         for _ in 0..steps {
-            window.taken(step, idle);
+            window.taken(step, idle, LONG);
         }
     }
 
@@ -130,12 +152,31 @@ mod tests {
         for _ in 0..5 {
             pass(&mut window, 3, false, false);
         }
-        assert_eq!(window, Window::new(MOST));
+        assert_eq!(window.target(), START);
         // One read under way is enough to show that there is something to wait for.
-        window.taken(START / 2, true);
-        window.taken(START / 4, false);
-        window.taken(START / 4, true);
-        assert_eq!(window, Window::new(MOST));
+        window.taken(START / 2, true, LONG);
+        window.taken(START / 4, false, LONG);
+        window.taken(START / 4, true, LONG);
+        assert_eq!(window.target(), START);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_grows_only_while_that_hides_more() {
+        // A store that answers after 20 ms, and gives 100 MB/s whatever is asked of it at once.
+        let (latency, rate) = (Duration::from_millis(20), 100e6);
+        let mut window = Window::new(MOST);
+        for _ in 0..100 {
+            let target = window.target();
+            tokio::time::advance(Duration::from_secs_f64(target as f64 / rate)).await;
+            window.waits();
+            window.taken(target, false, latency);
+        }
+        assert_eq!(window.target(), 8 * START, "what passes in 80 ms");
+        // It has become a hundred times quicker: nothing is given up that is there.
+        tokio::time::advance(Duration::from_millis(100)).await;
+        window.waits();
+        window.taken(8 * START, true, latency / 100);
+        assert_eq!(window.target(), 8 * START);
     }
 
     #[test]
@@ -145,8 +186,8 @@ mod tests {
             window.waits();
         }
         assert_eq!(window.target(), START, "nothing was taken yet");
-        window.taken(START, false);
-        window.taken(2 * START, false);
+        window.taken(START, false, LONG);
+        window.taken(2 * START, false, LONG);
         assert_eq!(window.target(), 2 * START);
     }
 

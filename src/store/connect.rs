@@ -32,7 +32,8 @@ use tokio::sync::Semaphore;
 
 use super::Store;
 use super::embedded::EmbeddedStore;
-use super::presign::identity::Kept;
+use super::fetch::{Dialer, FetchLimits, Fetcher, Transport};
+use super::identity::Kept;
 use crate::measure;
 
 /// Where neither the options nor the AWS chain name a region.
@@ -161,6 +162,7 @@ impl Store {
             config,
             shared.credentials_provider(),
             http,
+            Transport::Network(Dialer::new(options.ca_file.as_deref())),
             options,
         ))
     }
@@ -171,7 +173,8 @@ impl Store {
             endpoint: Some("http://sheaf.localhost".to_owned()),
             ..options.clone()
         };
-        Store::build_embedded(store, store.http_client(), &options)
+        let transport = Transport::InProcess(store.clone());
+        Store::build_embedded(store, store.http_client(), transport, &options)
     }
 
     /// Reaches the embedded store of another process at `endpoint`, with the credentials that both share.
@@ -190,6 +193,7 @@ impl Store {
         Ok(Store::build_embedded(
             store,
             http_client(&options)?,
+            Transport::Network(Dialer::new(options.ca_file.as_deref())),
             &options,
         ))
     }
@@ -197,6 +201,7 @@ impl Store {
     fn build_embedded(
         store: &EmbeddedStore,
         http: SharedHttpClient,
+        transport: Transport,
         options: &StoreOptions,
     ) -> Store {
         let keys = Credentials::new(
@@ -211,13 +216,14 @@ impl Store {
             .behavior_version(BehaviorVersion::latest())
             .region(DEFAULT_REGION)
             .credentials_provider(credentials.clone());
-        Store::build(config, Some(credentials), http, options)
+        Store::build(config, Some(credentials), http, transport, options)
     }
 
     fn build(
         config: Builder,
         credentials: Option<SharedCredentialsProvider>,
         http: SharedHttpClient,
+        transport: Transport,
         options: &StoreOptions,
     ) -> Store {
         let path_style = options.path_style.unwrap_or(options.endpoint.is_some());
@@ -254,17 +260,34 @@ impl Store {
             None => config.clone(),
         };
         let reader = config.to_builder().retry_config(RetryConfig::disabled());
+        // An eighth of the connections is left for listings and uploads.
+        let reads = options.max_connections - options.max_connections / 8;
+        let fetcher = Fetcher::new(
+            aws_sdk_s3::Client::from_conf(
+                config
+                    .to_builder()
+                    .credentials_provider(Credentials::new(
+                        "nobody", "nothing", None, None, "sheaf",
+                    ))
+                    .build(),
+            ),
+            credentials.clone(),
+            transport,
+            FetchLimits {
+                connect_timeout: options.connect_timeout,
+                read_timeout: options.read_timeout,
+                connections: reads,
+            },
+        );
         Store {
+            fetcher,
             client: aws_sdk_s3::Client::from_conf(config),
             reader: aws_sdk_s3::Client::from_conf(reader.build()),
             presigner: aws_sdk_s3::Client::from_conf(presigner),
             credentials,
             payer: options.requester_pays.then_some(RequestPayer::Requester),
             read_timeout: options.read_timeout,
-            // An eighth of the connections is left for listings and uploads.
-            reads: Arc::new(Semaphore::new(
-                options.max_connections - options.max_connections / 8,
-            )),
+            reads: Arc::new(Semaphore::new(reads)),
             lists_in_sequence: Arc::default(),
         }
     }

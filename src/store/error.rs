@@ -200,64 +200,90 @@ where
             },
         };
     };
-    let status = response.status().as_u16();
     let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
-    let code = meta.and_then(|m| m.code());
-    let message = meta.and_then(|m| m.message()).unwrap_or_default();
-    let region = response
-        .headers()
-        .get("x-amz-bucket-region")
-        .or_else(|| expected_region(message))
-        .map(str::to_owned);
-    match (status, code) {
-        (_, Some("NoSuchBucket")) => StoreErrorKind::NoSuchBucket,
-        (_, Some("NoSuchUpload")) => StoreErrorKind::NoSuchUpload,
-        (_, Some("InvalidObjectState")) => StoreErrorKind::Archived,
-        (
-            _,
-            Some(
-                code @ ("InvalidAccessKeyId"
-                | "SignatureDoesNotMatch"
-                | "ExpiredToken"
-                | "InvalidToken"
-                | "RequestTimeTooSkewed"
-                | "TokenRefreshRequired"),
-            ),
-        ) => StoreErrorKind::BadCredentials {
-            code: code.to_owned(),
-        },
-        // The same code stands for a header that names no access key, for one.
-        (_, Some(code @ "AuthorizationHeaderMalformed")) if region.is_none() => {
-            StoreErrorKind::BadCredentials {
-                code: code.to_owned(),
-            }
-        }
-        (_, Some("AuthorizationHeaderMalformed" | "PermanentRedirect")) | (301 | 307, _) => {
-            StoreErrorKind::WrongRegion { region }
-        }
-        (_, Some("SlowDown" | "SlowDownRead" | "TooManyRequests" | "ThrottlingException"))
-        | (503, Some("ServiceUnavailable"))
-        | (429, _) => StoreErrorKind::Throttled,
-        (412, _) => StoreErrorKind::Changed,
-        (403, _) => StoreErrorKind::AccessDenied {
-            permission: permission(operation),
-        },
-        (404, _) if has_key => StoreErrorKind::NoSuchKey,
-        (404, _) => StoreErrorKind::NoSuchBucket,
-        (503, None) => StoreErrorKind::Unreachable {
-            reason: "503 Service Unavailable".to_owned(),
-        },
-        _ => StoreErrorKind::Unexpected {
+    Refusal {
+        status: response.status().as_u16(),
+        code: meta.and_then(|m| m.code()),
+        message: meta.and_then(|m| m.message()).unwrap_or_default(),
+        region: response.headers().get("x-amz-bucket-region"),
+    }
+    .kind(operation, has_key)
+}
+
+/// An answer that says no: what of it decides about the kind of error.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal<'a> {
+    /// HTTP status.
+    pub(super) status: u16,
+    /// The store's error code.
+    pub(super) code: Option<&'a str>,
+    /// The store's words.
+    pub(super) message: &'a str,
+    /// The region that a header names.
+    pub(super) region: Option<&'a str>,
+}
+
+impl Refusal<'_> {
+    /// Sorts it.
+    pub(super) fn kind(self, operation: &'static str, has_key: bool) -> StoreErrorKind {
+        let Refusal {
             status,
-            code: code.map(str::to_owned),
-            message: match code {
-                // The page of a proxy, for one. An answer to HEAD never has a code.
-                None if !operation.starts_with("Head") => {
-                    "with something that is not S3's: is this the right endpoint?".to_owned()
-                }
-                _ => message.to_owned(),
+            code,
+            message,
+            region,
+        } = self;
+        let region = region.or_else(|| expected_region(message));
+        let region = region.map(str::to_owned);
+        match (status, code) {
+            (_, Some("NoSuchBucket")) => StoreErrorKind::NoSuchBucket,
+            (_, Some("NoSuchUpload")) => StoreErrorKind::NoSuchUpload,
+            (_, Some("InvalidObjectState")) => StoreErrorKind::Archived,
+            (
+                _,
+                Some(
+                    code @ ("InvalidAccessKeyId"
+                    | "SignatureDoesNotMatch"
+                    | "ExpiredToken"
+                    | "InvalidToken"
+                    | "RequestTimeTooSkewed"
+                    | "TokenRefreshRequired"),
+                ),
+            ) => StoreErrorKind::BadCredentials {
+                code: code.to_owned(),
             },
-        },
+            // The same code stands for a header that names no access key, for one.
+            (_, Some(code @ "AuthorizationHeaderMalformed")) if region.is_none() => {
+                StoreErrorKind::BadCredentials {
+                    code: code.to_owned(),
+                }
+            }
+            (_, Some("AuthorizationHeaderMalformed" | "PermanentRedirect")) | (301 | 307, _) => {
+                StoreErrorKind::WrongRegion { region }
+            }
+            (_, Some("SlowDown" | "SlowDownRead" | "TooManyRequests" | "ThrottlingException"))
+            | (503, Some("ServiceUnavailable"))
+            | (429, _) => StoreErrorKind::Throttled,
+            (412, _) => StoreErrorKind::Changed,
+            (403, _) => StoreErrorKind::AccessDenied {
+                permission: permission(operation),
+            },
+            (404, _) if has_key => StoreErrorKind::NoSuchKey,
+            (404, _) => StoreErrorKind::NoSuchBucket,
+            (503, None) => StoreErrorKind::Unreachable {
+                reason: "503 Service Unavailable".to_owned(),
+            },
+            _ => StoreErrorKind::Unexpected {
+                status,
+                code: code.map(str::to_owned),
+                message: match code {
+                    // The page of a proxy, for one. An answer to HEAD never has a code.
+                    None if !operation.starts_with("Head") => {
+                        "with something that is not S3's: is this the right endpoint?".to_owned()
+                    }
+                    _ => message.to_owned(),
+                },
+            },
+        }
     }
 }
 

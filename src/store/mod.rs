@@ -7,10 +7,12 @@
 //! | [`connect`] | credentials, endpoint, connection pool → [`Store`] |
 //! | [`list`] | ListObjectsV2, many pages at once |
 //! | [`object`] | GetObject and HeadObject, pinned to an ETag |
+//! | `fetch` | object bodies, past the SDK |
 //! | [`checksum`] | HeadObject of a key, checksums of parts |
 //! | [`state`] | sheaf's own objects, whole |
 //! | [`upload`] | PutObject, multipart uploads that leave nothing behind |
 //! | [`parts`] | an object of unknown length, as it comes |
+//! | [`patience`] | how often a broken read is asked for again |
 //! | [`presign`] | S3's own signed URLs |
 //! | [`error`] | what went wrong, told to a person |
 //! | [`embedded`] | a store of our own over a plain folder |
@@ -19,9 +21,12 @@ pub mod checksum;
 pub mod connect;
 pub mod embedded;
 pub mod error;
+mod fetch;
+mod identity;
 pub mod list;
 pub mod object;
 pub mod parts;
+pub mod patience;
 pub mod presign;
 pub mod state;
 pub mod upload;
@@ -39,6 +44,7 @@ pub use connect::{ConnectError, Identity, StoreOptions};
 pub use error::{StoreError, StoreErrorKind};
 pub use object::ObjectBody;
 pub use parts::{PartWriter, WriteError};
+pub use patience::Patience;
 pub use upload::Upload;
 
 /// A bucket name, checked.
@@ -126,10 +132,12 @@ pub struct Object {
 pub struct Store {
     client: aws_sdk_s3::Client,
     /// Reads objects, and leaves it to its callers to try again: they have to for bodies anyway, and know where to go on.
+    fetcher: fetch::Fetcher,
+    /// Does the same for the few buckets that [`fetch`] cannot read from.
     reader: aws_sdk_s3::Client,
     /// Signs URLs for the name under which recipients reach the store.
     presigner: aws_sdk_s3::Client,
-    credentials: Option<presign::identity::Kept>,
+    credentials: Option<identity::Kept>,
     /// Sent with every request on objects of others.
     payer: Option<RequestPayer>,
     read_timeout: Duration,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use aws_sdk_s3::types::ChecksumMode;
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
 use aws_smithy_types::byte_stream::ByteStream;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::innermost;
+use super::fetch::{self, Answer, Asked, Fetched};
 use super::{Bucket, Object, Store, StoreError, StoreErrorKind};
 use crate::measure;
 
@@ -23,7 +24,7 @@ const HEAD: &str = "HeadObject";
 #[derive(Debug)]
 pub struct ObjectBody {
     crc32: Option<u32>,
-    stream: ByteStream,
+    source: Source,
     bucket: Bucket,
     key: String,
     received: u64,
@@ -31,6 +32,21 @@ pub struct ObjectBody {
     read_timeout: Duration,
     /// Given back when the connection is free again.
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+enum Source {
+    Fetched(fetch::Body),
+    Sdk(ByteStream),
+}
+
+/// What the answer to a read says before its bytes.
+struct Opened {
+    etag: Option<String>,
+    length: Option<u64>,
+    crc32: Option<u32>,
+    source: Source,
 }
 
 impl Store {
@@ -58,30 +74,33 @@ impl Store {
         let queued = Instant::now();
         let permit = self.reads.clone().acquire_owned().await.ok();
         measure::queue_wait(queued.elapsed());
-        let answer = self
-            .reader
-            .get_object()
-            .bucket(bucket.as_str())
-            .key(&object.key)
-            .set_version_id(object.version_id.clone())
-            .if_match(&object.etag)
-            .set_request_payer(self.payer.clone())
-            .set_range((!whole).then(|| format!("bytes={}-{}", range.start, range.end - 1)))
-            .set_checksum_mode((checksum && whole).then_some(ChecksumMode::Enabled))
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk(GET, bucket, Some(&object.key), error))?;
+        let asked = Asked {
+            key: &object.key,
+            version_id: object.version_id.as_deref(),
+            etag: &object.etag,
+            expected,
+            range: (!whole).then_some(range),
+            checksum: checksum && whole,
+            payer: self.payer.is_some(),
+        };
+        let fetched = self.fetcher.get(bucket, &asked).await;
+        let opened = match fetched {
+            Ok(Fetched::Answer(answer)) => Opened::fetched(*answer),
+            Ok(Fetched::BeyondUs) => self.get_by_sdk(bucket, asked).await?,
+            Err(kind) => return Err(StoreError::new(GET, bucket, Some(&object.key), kind)),
+        };
         let fails = |kind| StoreError::new(GET, bucket, Some(&object.key), kind);
         // Not every store heeds If-Match, nor every store Range.
-        if answer.e_tag().is_some_and(|etag| etag != object.etag) {
+        if opened
+            .etag
+            .as_ref()
+            .is_some_and(|etag| *etag != object.etag)
+        {
             return Err(fails(StoreErrorKind::Changed));
         }
-        let length = answer
-            .content_length()
-            .and_then(|length| u64::try_from(length).ok());
-        if let Some(length) = length.filter(|&length| length != expected) {
+        if let Some(length) = opened.length.filter(|&length| length != expected) {
             // Under the same ETag the object has not changed: this one answer is wrong.
-            return Err(fails(match answer.e_tag() {
+            return Err(fails(match opened.etag {
                 Some(_) => StoreErrorKind::Body {
                     received: 0,
                     expected,
@@ -91,14 +110,42 @@ impl Store {
             }));
         }
         Ok(ObjectBody {
-            crc32: full_object(answer.checksum_crc32(), answer.checksum_type()),
-            stream: answer.body,
+            crc32: opened.crc32,
+            source: opened.source,
             bucket: bucket.clone(),
             key: object.key.clone(),
             received: 0,
             expected,
             read_timeout: self.read_timeout,
             _permit: permit,
+        })
+    }
+
+    /// The same read by the SDK, for buckets whose requests take more than a signature.
+    async fn get_by_sdk(&self, bucket: &Bucket, asked: Asked<'_>) -> Result<Opened, StoreError> {
+        let range = asked
+            .range
+            .map(|range| format!("bytes={}-{}", range.start, range.end - 1));
+        let answer = self
+            .reader
+            .get_object()
+            .bucket(bucket.as_str())
+            .key(asked.key)
+            .set_version_id(asked.version_id.map(str::to_owned))
+            .if_match(asked.etag)
+            .set_request_payer(self.payer.clone())
+            .set_range(range)
+            .set_checksum_mode(asked.checksum.then_some(ChecksumMode::Enabled))
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk(GET, bucket, Some(asked.key), error))?;
+        Ok(Opened {
+            etag: answer.e_tag().map(str::to_owned),
+            length: answer
+                .content_length()
+                .and_then(|length| u64::try_from(length).ok()),
+            crc32: full_object(answer.checksum_crc32(), answer.checksum_type()),
+            source: Source::Sdk(answer.body),
         })
     }
 
@@ -142,6 +189,32 @@ impl Store {
     }
 }
 
+impl Opened {
+    fn fetched(answer: Answer) -> Opened {
+        let field = |name: &str| answer.headers.get(name)?.to_str().ok();
+        let kind = field("x-amz-checksum-type").map(ChecksumType::from);
+        Opened {
+            etag: field("etag").map(str::to_owned),
+            length: field("content-length").and_then(|length| length.parse().ok()),
+            crc32: full_object(field("x-amz-checksum-crc32"), kind.as_ref()),
+            source: Source::Fetched(answer.body),
+        }
+    }
+}
+
+impl Source {
+    /// The next bytes, or why there are none.
+    async fn next(&mut self) -> Result<Option<Bytes>, String> {
+        match self {
+            Source::Fetched(body) => body.next().await.map_err(|error| innermost(&error)),
+            Source::Sdk(stream) => {
+                let next = stream.next().await.transpose();
+                next.map_err(|error| innermost(&error))
+            }
+        }
+    }
+}
+
 impl ObjectBody {
     /// The store's own CRC-32 of the whole object, where it was asked for and is there.
     pub fn crc32(&self) -> Option<u32> {
@@ -159,16 +232,16 @@ impl ObjectBody {
         if self.received == self.expected {
             return Ok(None);
         }
-        match tokio::time::timeout(self.read_timeout, self.stream.next()).await {
-            Ok(Some(Ok(chunk))) => {
+        match tokio::time::timeout(self.read_timeout, self.source.next()).await {
+            Ok(Ok(Some(chunk))) => {
                 self.received += chunk.len() as u64;
                 if self.received > self.expected {
                     return Err(self.broken("more bytes came than were asked for".to_owned()));
                 }
                 Ok(Some(chunk))
             }
-            Ok(Some(Err(error))) => Err(self.broken(innermost(&error))),
-            Ok(None) => Err(self.broken("the store ended the body early".to_owned())),
+            Ok(Err(reason)) => Err(self.broken(reason)),
+            Ok(Ok(None)) => Err(self.broken("the store ended the body early".to_owned())),
             Err(_) => Err(self.broken(format!(
                 "no byte came for {} s",
                 self.read_timeout.as_secs_f32()
@@ -187,11 +260,8 @@ impl ObjectBody {
 }
 
 /// A checksum counts only where it covers the whole object: `…-3` is a checksum of three parts' checksums.
-pub(super) fn full_object(
-    crc32: Option<&str>,
-    kind: Option<&aws_sdk_s3::types::ChecksumType>,
-) -> Option<u32> {
-    if kind == Some(&aws_sdk_s3::types::ChecksumType::Composite) {
+pub(super) fn full_object(crc32: Option<&str>, kind: Option<&ChecksumType>) -> Option<u32> {
+    if kind == Some(&ChecksumType::Composite) {
         return None;
     }
     let bytes = STANDARD.decode(crc32?).ok()?;
@@ -200,8 +270,7 @@ pub(super) fn full_object(
 
 #[cfg(test)]
 mod tests {
-    use super::full_object;
-    use aws_sdk_s3::types::ChecksumType;
+    use super::*;
 
     #[test]
     fn only_checksums_of_whole_objects_count() {

@@ -6,7 +6,7 @@
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
@@ -14,16 +14,10 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::remote::{RemoteError, RemoteFile};
-use crate::store::{Bucket, Object, Store, StoreError, StoreErrorKind};
+use crate::store::{Bucket, Object, Patience, Store, StoreError, StoreErrorKind};
 
-/// Breaks in a row, with less than [`PROGRESS`] between them, that end a read.
+/// Breaks in a row that end a read; see [`Patience`].
 const TRIES: u32 = 6;
-
-/// Bytes after which a read counts as well again.
-const PROGRESS: usize = 1 << 20;
-
-/// Pause after the first break; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// An archive that can be read in ranges.
 #[derive(Debug)]
@@ -166,7 +160,7 @@ impl Source {
         buffer.clear();
         // A window at the most, and not twice that, which growing would come to.
         buffer.reserve_exact(usize::try_from(range.end - range.start).unwrap_or_default());
-        let mut breaks = 0;
+        let mut patience = Patience::new(TRIES);
         loop {
             let received = buffer.len();
             let rest = range.start + received as u64..range.end;
@@ -176,14 +170,14 @@ impl Source {
             let Err(error) = self.append(rest, &mut buffer).await else {
                 continue;
             };
-            if buffer.len() - received >= PROGRESS {
-                breaks = 0;
-            }
-            breaks += 1;
-            if !error.can_pass() || breaks == TRIES {
+            patience.came(buffer.len() - received);
+            if !error.can_pass() {
                 return Err(error);
             }
-            tokio::time::sleep(FIRST_PAUSE * 2u32.pow(breaks - 1)).await;
+            let Some(pause) = patience.pause() else {
+                return Err(error);
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -10,8 +10,9 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use crate::faults::{Random, Served, add_breaks, objects, run_schedules};
+use crate::faults::{Served, add_breaks, objects, run_schedules};
 use crate::support::client;
+use crate::support::random::Random;
 use crate::support::synthetic::Synthetic;
 use crate::support::synthetic::faults::{Failure, Gate, Mishap, Rule};
 use crate::support::synthetic::object::{Checksum, SyntheticObject};

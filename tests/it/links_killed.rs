@@ -3,9 +3,9 @@
 use http_body_util::BodyExt;
 use serde_json::json;
 
-use crate::support::random::Random;
 use crate::links::{create, replica_of};
 use crate::support::client;
+use crate::support::random::Random;
 use crate::support::server::Server;
 use crate::support::synthetic::object::{Checksum, SyntheticObject};
 use crate::support::synthetic::{Options, Synthetic};

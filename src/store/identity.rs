@@ -14,6 +14,9 @@ use tokio::sync::Mutex;
 /// Credentials are fetched again when they end within this time, so that URLs live as long as they can.
 const EARLY: Duration = Duration::from_secs(5 * 60);
 
+/// How long credentials without an end are kept: a file may have been written anew.
+const UNENDING: Duration = Duration::from_secs(15 * 60);
+
 /// How long the source is left alone after it was asked, even where its credentials end soon.
 const PAUSE: Duration = Duration::from_secs(15);
 
@@ -47,12 +50,12 @@ impl Kept {
         let mut held = self.held.lock().await;
         let now = SystemTime::now();
         if let Some(held) = &*held {
-            let lasts = |least: Duration| {
-                held.credentials
-                    .expiry()
-                    .is_none_or(|end| end > now + least)
+            let age = held.asked.elapsed();
+            let lasts = |least: Duration| match held.credentials.expiry() {
+                Some(end) => end > now + least,
+                None => age < UNENDING,
             };
-            if lasts(EARLY) || (held.asked.elapsed() < PAUSE && lasts(Duration::ZERO)) {
+            if lasts(EARLY) || (age < PAUSE && lasts(Duration::ZERO)) {
                 return Ok(held.credentials.clone());
             }
         }
@@ -66,7 +69,8 @@ impl Kept {
                 Ok(credentials)
             }
             // The source may come back before the credentials end.
-            (Err(_), Some(held)) if held.credentials.expiry().is_some_and(|end| end > now) => {
+            (Err(error), Some(held)) if held.credentials.expiry().is_none_or(|end| end > now) => {
+                tracing::warn!(%error, "the credentials cannot be renewed; the old ones go on");
                 held.asked = Instant::now();
                 Ok(held.credentials.clone())
             }

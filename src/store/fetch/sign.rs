@@ -1,0 +1,227 @@
+//! Signature Version 4 of requests without a body, pure.
+//!
+//! Sources: [signing](https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html). The key that signs
+//! is the same for a day, so it is kept: that is four of the seven hashes.
+
+use std::fmt::{self, Write};
+use std::sync::{PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_credential_types::Credentials;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+/// SHA-256 of no bytes at all.
+pub(super) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// What is signed for: a region and a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Scope {
+    pub(super) region: String,
+    pub(super) service: String,
+}
+
+/// The key that was derived last.
+#[derive(Default)]
+pub(super) struct Keys(RwLock<Option<Derived>>);
+
+struct Derived {
+    date: String,
+    secret: String,
+    scope: Scope,
+    mac: Hmac<Sha256>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(** redacted **)")
+    }
+}
+
+/// A moment as signatures have it: `20261122T031231Z`.
+pub(super) fn timestamp(now: SystemTime) -> String {
+    let seconds = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let moment = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (date, clock) = (moment.date(), moment.time());
+    format!(
+        "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second()
+    )
+}
+
+impl Keys {
+    /// The Authorization header of a GET of `path` and `query` (both as they are sent) with these headers, their names in
+    /// lower case and in order, at `timestamp`.
+    pub(super) fn authorization(
+        &self,
+        credentials: &Credentials,
+        scope: &Scope,
+        timestamp: &str,
+        path: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> String {
+        let date = &timestamp[..8];
+        let mut canonical = Sha256::new();
+        for text in ["GET\n", path, "\n", query, "\n"] {
+            canonical.update(text);
+        }
+        let mut names = String::new();
+        for (name, value) in headers {
+            for text in [*name, ":", value.trim(), "\n"] {
+                canonical.update(text);
+            }
+            if !names.is_empty() {
+                names.push(';');
+            }
+            names.push_str(name);
+        }
+        for text in ["\n", &names, "\n", EMPTY] {
+            canonical.update(text);
+        }
+        let Scope { region, service } = scope;
+        let scope_text = format!("{date}/{region}/{service}/aws4_request");
+        let mut mac = self.mac(credentials.secret_access_key(), date, scope);
+        mac.update(b"AWS4-HMAC-SHA256\n");
+        mac.update(timestamp.as_bytes());
+        mac.update(b"\n");
+        mac.update(scope_text.as_bytes());
+        mac.update(b"\n");
+        mac.update(hex::encode(canonical.finalize()).as_bytes());
+        let mut header = String::with_capacity(256);
+        // Writing to a text cannot fail.
+        let _ = write!(
+            header,
+            "AWS4-HMAC-SHA256 Credential={}/{scope_text}, SignedHeaders={names}, Signature={}",
+            credentials.access_key_id(),
+            hex::encode(mac.finalize().into_bytes())
+        );
+        header
+    }
+
+    fn mac(&self, secret: &str, date: &str, scope: &Scope) -> Hmac<Sha256> {
+        if let Some(derived) = &*self.0.read().unwrap_or_else(PoisonError::into_inner)
+            && derived.date == date
+            && derived.secret == secret
+            && derived.scope == *scope
+        {
+            return derived.mac.clone();
+        }
+        let mut key = format!("AWS4{secret}").into_bytes();
+        for text in [date, &scope.region, &scope.service, "aws4_request"] {
+            let mut mac = keyed(&key);
+            mac.update(text.as_bytes());
+            key = mac.finalize().into_bytes().to_vec();
+        }
+        let derived = Derived {
+            date: date.to_owned(),
+            secret: secret.to_owned(),
+            scope: scope.clone(),
+            mac: keyed(&key),
+        };
+        let mac = derived.mac.clone();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(derived);
+        mac
+    }
+}
+
+/// HMAC with this key. RFC 2104, section 2: a key longer than a block is hashed, a shorter one is filled up with zeros.
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    if key.len() > block.len() {
+        let hash = Sha256::digest(key);
+        block[..hash.len()].copy_from_slice(&hash);
+    } else {
+        block[..key.len()].copy_from_slice(key);
+    }
+    Hmac::new(&block)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Source: "GET Object" of
+    /// [the examples](https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
+    #[test]
+    fn the_documented_example_is_signed_alike() {
+        let keys = Keys::default();
+        let credentials = Credentials::new(
+            "AKIAIOSFODNN7EXAMPLE",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            None,
+            None,
+            "test",
+        );
+        let scope = Scope {
+            region: "us-east-1".to_owned(),
+            service: "s3".to_owned(),
+        };
+        let headers = [
+            ("host", "examplebucket.s3.amazonaws.com"),
+            ("range", "bytes=0-9"),
+            ("x-amz-content-sha256", EMPTY),
+            ("x-amz-date", "20130524T000000Z"),
+        ];
+        for _ in 0..2 {
+            let header = keys.authorization(
+                &credentials,
+                &scope,
+                "20130524T000000Z",
+                "/test.txt",
+                "",
+                &headers,
+            );
+            assert_eq!(
+                header,
+                "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+                 SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, \
+                 Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+            );
+        }
+        // Another day, another key.
+        let other = keys.authorization(&credentials, &scope, "20130525T000000Z", "/", "", &headers);
+        assert!(other.contains("/20130525/"));
+        assert!(!other.ends_with("0bdb41"));
+    }
+
+    /// RFC 4231, test cases 2 and 6: a key shorter than a block, and one that is longer.
+    #[test]
+    fn keys_of_any_length_are_taken() {
+        let mac = |key: &[u8], text: &[u8]| {
+            let mut mac = keyed(key);
+            mac.update(text);
+            hex::encode(mac.finalize().into_bytes())
+        };
+        assert_eq!(
+            mac(b"Jefe", b"what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+        assert_eq!(
+            mac(
+                &[0xAA; 131],
+                b"Test Using Larger Than Block-Size Key - Hash Key First"
+            ),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+        );
+    }
+
+    #[test]
+    fn moments_are_written_in_full() {
+        let moment = UNIX_EPOCH + Duration::from_secs(1_369_353_600 + 3661);
+        assert_eq!(timestamp(moment), "20130524T010101Z");
+    }
+}
