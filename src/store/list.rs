@@ -1,8 +1,6 @@
 //! ListObjectsV2, page by page, in the order of the keys' bytes.
 
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumType, EncodingType, ObjectStorageClass, OptionalObjectAttributes,
-};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, EncodingType, OptionalObjectAttributes};
 use futures::stream::{self, Stream};
 use percent_encoding::percent_decode_str;
 
@@ -144,10 +142,8 @@ impl<F: Fn() -> Option<i32>> Cursor<F> {
         let restored = listed
             .restore_status
             .is_some_and(|status| status.restore_expiry_date.is_some());
-        let in_archive = matches!(
-            listed.storage_class,
-            Some(ObjectStorageClass::Glacier | ObjectStorageClass::DeepArchive)
-        );
+        let class = listed.storage_class.as_ref().map(|class| class.as_str());
+        let in_archive = matches!(class, Some("GLACIER" | "DEEP_ARCHIVE"));
         let crc32 = listed
             .checksum_algorithm
             .is_some_and(|algorithms| algorithms.contains(&ChecksumAlgorithm::Crc32));
@@ -158,6 +154,7 @@ impl<F: Fn() -> Option<i32>> Cursor<F> {
             has_crc32: crc32 && listed.checksum_type == Some(ChecksumType::FullObject),
             has_part_crc32s: crc32 && listed.checksum_type == Some(ChecksumType::Composite),
             version_id: None,
+            may_be_archived: may_be_archived(class, size),
             archived: in_archive && !restored,
             key,
         })
@@ -173,8 +170,14 @@ impl<F: Fn() -> Option<i32>> Cursor<F> {
     }
 }
 
+/// Whether an object may have been moved to an archive tier: smaller ones than 128 KiB never are.
+/// Source: [Intelligent-Tiering](https://docs.aws.amazon.com/AmazonS3/latest/userguide/intelligent-tiering-overview.html).
+pub(super) fn may_be_archived(class: Option<&str>, size: u64) -> bool {
+    class == Some("INTELLIGENT_TIERING") && size >= 128 << 10
+}
+
 /// Undoes `encoding-type=url`, which is the encoding of HTML forms: a plus sign is a space.
-fn decode(encoded: &str) -> Option<String> {
+pub(super) fn decode(encoded: &str) -> Option<String> {
     let spaced = encoded.replace('+', " ");
     percent_decode_str(&spaced)
         .decode_utf8()

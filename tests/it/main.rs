@@ -14,6 +14,7 @@ mod errors;
 mod faults;
 mod links;
 mod links_clients;
+mod links_versions;
 mod live;
 mod logs;
 mod manifest;
