@@ -4,14 +4,17 @@
 //! |---|---|
 //! | [`serve`] | accepting, limits on connections, draining |
 //! | [`socket`] | a connection that can end in a reset |
-//! | [`routes`] | which path goes where; the embedded store's mount |
+//! | [`service`] | what every answer has in common; the embedded store's mount |
+//! | [`routes`] | which path goes where |
+//! | [`app`] | what every handler can reach |
 //! | [`record`] | one log line a request, and how its body ended |
 //! | [`door`] | API keys, and who may come in without one |
 //! | [`query`] | query strings, checked |
 //! | [`links`] | `POST /v1/links`, and the tokens of links |
 //! | [`archive`] | `GET /d/{link}/{filename}.zip`: the frozen archive |
 //! | [`handout`] | presigned URLs of a link's files |
-//! | [`page`] | `GET /d/{link}`: the page for people |
+//! | [`page`] | pages for people: `GET /d/{link}`, and problems in a browser |
+//! | [`accept`] | what a request prefers |
 //! | [`conditional`] | conditional requests |
 //! | [`range`] | the Range header |
 //! | [`exact`] | bodies of known length |
@@ -19,6 +22,8 @@
 //! | [`manifests`] | `POST /v1/manifests` |
 //! | [`problem`] | every error as problem details, in one table |
 
+pub mod accept;
+pub mod app;
 pub mod archive;
 pub mod conditional;
 pub mod door;
@@ -33,6 +38,7 @@ pub mod range;
 pub mod record;
 pub mod routes;
 pub mod serve;
+pub mod service;
 pub mod socket;
 pub mod zip;
 

@@ -34,6 +34,15 @@ impl Problem {
         )
     }
 
+    pub(in crate::http) fn no_such_folder() -> Problem {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "Not found",
+            "the link has no folder of this name",
+        )
+    }
+
     pub(in crate::http) fn no_such_file() -> Problem {
         Problem::new(
             StatusCode::NOT_FOUND,
