@@ -11,6 +11,7 @@ use crate::config::{Environment, LinkKeys, StoreArgs, StoreConfig, web_url};
 use crate::manifest::issue::LONGEST_LIFE;
 use crate::manifest::{Chosen, Library, Selection, Wish, issue};
 use crate::period::Period;
+use crate::read_ahead::MemoryBudget;
 use crate::store::Bucket;
 
 /// Options of `sheaf link`.
@@ -99,7 +100,8 @@ pub async fn run(args: LinkArgs) -> Result<(), CliError> {
             path.display()
         ));
     }
-    let library = Library::new(&store, state.space_in(&bucket));
+    let space = state.space_in(&bucket);
+    let library = Library::new(&store, space, &MemoryBudget::default());
     let wish = Wish {
         chosen: Chosen::Selection(selection),
         filename: args.filename,

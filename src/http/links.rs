@@ -19,6 +19,7 @@ use crate::download::Scanner;
 use crate::link::{Grant, KeyRing};
 use crate::manifest::issue::{DEFAULT_LIFE, unix};
 use crate::manifest::{Chosen, Library, Open, StateSpace, Wish, issue};
+use crate::read_ahead::MemoryBudget;
 use crate::store::Store;
 
 /// The largest request body, in bytes: a list of keys may be long.
@@ -33,6 +34,8 @@ pub struct LinkConfig {
     pub space: Option<StateSpace>,
     /// What sheaf's own keys begin with.
     pub state_prefix: String,
+    /// How long a stored manifest is taken for current before it is asked for again.
+    pub trusted_for: Duration,
 }
 
 /// The links of a server.
@@ -45,11 +48,12 @@ pub struct Links {
 
 impl Links {
     /// The links in `config`'s place, if it has one.
-    pub fn new(store: &Store, config: &LinkConfig) -> Option<Links> {
-        let library = Library::new(store, config.space.clone()?);
+    pub fn new(store: &Store, config: &LinkConfig, memory: &MemoryBudget) -> Option<Links> {
+        let library = Library::new(store, config.space.clone()?, memory);
+        let library = library.trusting(config.trusted_for);
         Some(Links {
             keys: config.keys.clone(),
-            scanner: Scanner::new(store, &library),
+            scanner: Scanner::new(&library),
             library,
         })
     }
