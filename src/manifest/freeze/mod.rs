@@ -1,7 +1,7 @@
 //! Freezing a selection, or a list of keys, into the rows of one archive.
 //!
 //! Rows get a CRC-32 wherever the store has one that says something about the whole object: announced for the whole
-//! in the listing, or for each of its parts. Only objects above [`INLINE_MAX`] need one: smaller ones are read whole
+//! in the listing, or for each of its parts. Only objects above [`INLINE_MAX`](crate::archive::INLINE_MAX) need one: smaller ones are read whole
 //! before their local header goes out. What a store does not tell, or does not permit to ask, stays unknown.
 
 use std::sync::Arc;
