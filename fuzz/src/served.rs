@@ -29,6 +29,7 @@ pub fn object() -> Object {
         has_crc32: true,
         has_part_crc32s: false,
         version_id: None,
+        may_be_archived: false,
         archived: false,
     }
 }

@@ -3,7 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | [`selection`] | bucket, prefix and patterns: which objects are meant |
-//! | [`mod@freeze`] | the rows of a selection, for good, with the store's checksums |
+//! | [`mod@freeze`] | the rows of a selection, for good, with the store's checksums and versions |
 //! | [`mod@issue`] | making a link of it |
 //! | [`stored`] | a frozen manifest as bytes |
 //! | [`library`] | stored manifests in the bucket, and those that are open |

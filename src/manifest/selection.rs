@@ -192,6 +192,7 @@ mod tests {
             has_crc32: false,
             has_part_crc32s: false,
             version_id: None,
+            may_be_archived: false,
             archived: false,
         };
         selection.takes(&object)
@@ -266,6 +267,7 @@ mod tests {
                 has_crc32: false,
                 has_part_crc32s: false,
                 version_id: None,
+                may_be_archived: false,
                 archived: false,
             };
             selection.takes(&object)

@@ -32,20 +32,38 @@ impl Store {
     /// # Errors
     /// As the store says.
     pub async fn head(&self, bucket: &Bucket, key: &str) -> Result<Option<Headed>, StoreError> {
+        match self.asked(bucket, key, None).await {
+            Err(error) if matches!(error.kind, StoreErrorKind::NoSuchKey) => Ok(None),
+            told => told.map(Some),
+        }
+    }
+
+    /// Asks about one object of a listing, pinned to its ETag and its version.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NoSuchKey`] and [`StoreErrorKind::Changed`] where it is not what was listed any more.
+    pub async fn head_of(&self, bucket: &Bucket, object: &Object) -> Result<Headed, StoreError> {
+        self.asked(bucket, &object.key, Some(object)).await
+    }
+
+    async fn asked(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        pin: Option<&Object>,
+    ) -> Result<Headed, StoreError> {
         let answer = self
             .client
             .head_object()
             .bucket(bucket.as_str())
             .key(key)
+            .set_version_id(pin.and_then(|object| object.version_id.clone()))
+            .set_if_match(pin.map(|object| object.etag.clone()))
+            .set_request_payer(self.payer.clone())
             .checksum_mode(ChecksumMode::Enabled)
             .send()
             .await
-            .map_err(|error| StoreError::from_sdk(HEAD, bucket, Some(key), error));
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) if matches!(error.kind, StoreErrorKind::NoSuchKey) => return Ok(None),
-            Err(error) => return Err(error),
-        };
+            .map_err(|error| StoreError::from_sdk(HEAD, bucket, Some(key), error))?;
         let lacks = |what: &str| {
             let kind = StoreErrorKind::Unexpected {
                 status: 200,
@@ -71,7 +89,7 @@ impl Store {
         let crc32 = full_object(answer.checksum_crc32(), answer.checksum_type());
         let composite = answer.checksum_crc32().is_some()
             && answer.checksum_type() == Some(&ChecksumType::Composite);
-        Ok(Some(Headed {
+        Ok(Headed {
             object: Object {
                 key: key.to_owned(),
                 size: size.ok_or_else(|| lacks("a length"))?,
@@ -83,11 +101,12 @@ impl Store {
                 has_crc32: crc32.is_some(),
                 has_part_crc32s: composite,
                 version_id: None,
+                may_be_archived: false,
                 archived: in_archive && !restored,
             },
             version_id: answer.version_id().map(str::to_owned),
             crc32,
-        }))
+        })
     }
 
     /// The CRC-32 of a whole object, put together from those of its parts; `None` where the store does not tell them
@@ -109,6 +128,7 @@ impl Store {
                 .bucket(bucket.as_str())
                 .key(&object.key)
                 .set_version_id(object.version_id.clone())
+                .set_request_payer(self.payer.clone())
                 .object_attributes(ObjectAttributes::Etag)
                 .object_attributes(ObjectAttributes::ObjectParts)
                 .set_part_number_marker(marker.clone())

@@ -168,6 +168,8 @@ impl StoreErrorKind {
 fn permission(operation: &str) -> &'static str {
     match operation {
         "ListObjectsV2" | "HeadBucket" => "s3:ListBucket on the bucket",
+        "ListObjectVersions" => "s3:ListBucketVersions on the bucket",
+        "GetBucketVersioning" => "s3:GetBucketVersioning on the bucket",
         "GetObject" | "HeadObject" | "GetObjectAttributes" => "s3:GetObject on the object",
         "AbortMultipartUpload" => "s3:AbortMultipartUpload on the object",
         "DeleteObject" => "s3:DeleteObject on the object",

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`connect`] | credentials, endpoint, connection pool → [`Store`] |
 //! | [`list`] | ListObjectsV2, many pages at once |
+//! | [`versions`] | ListObjectVersions: what is the latest |
 //! | [`object`] | GetObject and HeadObject, pinned to an ETag |
 //! | `fetch` | object bodies, past the SDK |
 //! | [`checksum`] | HeadObject of a key, checksums of parts |
@@ -30,6 +31,7 @@ pub mod patience;
 pub mod presign;
 pub mod state;
 pub mod upload;
+pub mod versions;
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,6 +48,7 @@ pub use object::ObjectBody;
 pub use parts::{PartWriter, WriteError};
 pub use patience::Patience;
 pub use upload::Upload;
+pub use versions::Versioning;
 
 /// A bucket name, checked.
 ///
@@ -123,6 +126,8 @@ pub struct Object {
     pub has_part_crc32s: bool,
     /// The version of the object in a versioned bucket: what names it is read, whatever was written or deleted since.
     pub version_id: Option<String>,
+    /// The object may lie in an archive tier of Intelligent-Tiering, which only a HEAD tells.
+    pub may_be_archived: bool,
     /// The object lies in an archive tier without a restored copy and cannot be read now.
     pub archived: bool,
 }

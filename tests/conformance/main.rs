@@ -9,6 +9,7 @@
 //! | [`target`] | a store under test |
 //! | [`aws`] | answers that AWS alone gives, by script |
 //! | [`interrupted`] | a manifest whose listing fails leaves nothing behind |
+//! | [`links`] | the whole life of a link |
 //! | [`long`] | downloads of minutes and gigabytes |
 //!
 //! The embedded store always runs: in this process, and on the listener of the real binary. Other stores run where
@@ -23,6 +24,7 @@ mod aws;
 mod behaviour;
 mod gaps;
 mod interrupted;
+mod links;
 mod long;
 mod suite;
 mod target;

@@ -53,7 +53,7 @@ pub async fn create(server: &Server, body: &Value) -> Link {
 }
 
 /// Why there is no link.
-async fn refused(server: &Server, body: &Value) -> (u16, Value) {
+pub async fn refused(server: &Server, body: &Value) -> (u16, Value) {
     let answered = post(server, body).await;
     let problem = serde_json::from_slice(&answered.body).unwrap();
     (answered.status.as_u16(), problem)

@@ -20,6 +20,7 @@ mod links;
 mod links_clients;
 mod links_faults;
 mod links_killed;
+mod links_versions;
 mod listing;
 mod live;
 mod logs;

@@ -70,6 +70,7 @@ impl Row {
             has_crc32: self.crc32.is_some(),
             has_part_crc32s: false,
             version_id: self.version,
+            may_be_archived: false,
             archived: false,
         }
     }

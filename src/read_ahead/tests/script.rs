@@ -102,6 +102,7 @@ impl Script {
             has_crc32: before.stored,
             has_part_crc32s: false,
             version_id: None,
+            may_be_archived: false,
             archived: false,
         };
         Item {

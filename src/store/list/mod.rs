@@ -23,6 +23,7 @@ use futures::stream::{self, Stream};
 use super::{Bucket, Object, Store, StoreError};
 use drive::Listing;
 use page::Place;
+pub(super) use page::{decode, may_be_archived};
 use segment::Keyed;
 
 /// How a listing may go ahead of its consumer.

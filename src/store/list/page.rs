@@ -1,8 +1,6 @@
 //! One page of ListObjectsV2, checked and decoded.
 
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumType, EncodingType, ObjectStorageClass, OptionalObjectAttributes,
-};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, EncodingType, OptionalObjectAttributes};
 use percent_encoding::percent_decode_str;
 
 use super::plan::Page;
@@ -102,10 +100,8 @@ impl Place {
         let restored = listed
             .restore_status
             .is_some_and(|status| status.restore_expiry_date.is_some());
-        let in_archive = matches!(
-            listed.storage_class,
-            Some(ObjectStorageClass::Glacier | ObjectStorageClass::DeepArchive)
-        );
+        let class = listed.storage_class.as_ref().map(|class| class.as_str());
+        let in_archive = matches!(class, Some("GLACIER" | "DEEP_ARCHIVE"));
         let crc32 = listed
             .checksum_algorithm
             .is_some_and(|algorithms| algorithms.contains(&ChecksumAlgorithm::Crc32));
@@ -116,6 +112,7 @@ impl Place {
             has_crc32: crc32 && listed.checksum_type == Some(ChecksumType::FullObject),
             has_part_crc32s: crc32 && listed.checksum_type == Some(ChecksumType::Composite),
             version_id: None,
+            may_be_archived: may_be_archived(class, size),
             archived: in_archive && !restored,
             key,
         })
@@ -132,8 +129,14 @@ impl Place {
     }
 }
 
+/// Whether an object may have been moved to an archive tier: smaller ones than 128 KiB never are.
+/// Source: [Intelligent-Tiering](https://docs.aws.amazon.com/AmazonS3/latest/userguide/intelligent-tiering-overview.html).
+pub(in crate::store) fn may_be_archived(class: Option<&str>, size: u64) -> bool {
+    class == Some("INTELLIGENT_TIERING") && size >= 128 << 10
+}
+
 /// Undoes `encoding-type=url`, which is the encoding of HTML forms: a plus sign is a space.
-fn decode(encoded: &str) -> Option<String> {
+pub(in crate::store) fn decode(encoded: &str) -> Option<String> {
     let spaced = encoded.replace('+', " ");
     percent_decode_str(&spaced)
         .decode_utf8()

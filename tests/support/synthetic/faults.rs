@@ -63,6 +63,7 @@ pub struct Failure {
 
 impl Failure {
     pub const NO_SUCH_KEY: Failure = Failure::new(404, "NoSuchKey");
+    pub const NO_SUCH_VERSION: Failure = Failure::new(404, "NoSuchVersion");
     pub const NO_SUCH_BUCKET: Failure = Failure::new(404, "NoSuchBucket");
     pub const NO_SUCH_UPLOAD: Failure = Failure::new(404, "NoSuchUpload");
     pub const PRECONDITION_FAILED: Failure = Failure::new(412, "PreconditionFailed");

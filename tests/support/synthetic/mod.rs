@@ -13,6 +13,7 @@ pub mod faults;
 pub mod object;
 mod reads;
 pub mod requests;
+pub mod versions;
 mod writes;
 
 use std::convert::Infallible;
@@ -36,6 +37,7 @@ use faults::{Failure, Fault, Faults};
 use object::SyntheticObject;
 use reads::Objects;
 use requests::{Operation, Request, Requests};
+use versions::Versions;
 use writes::Uploads;
 
 use super::cut::{Connection, Cut};
@@ -51,6 +53,8 @@ pub struct Options {
     pub page_size: usize,
     /// Listings heed `start-after`, as they do on AWS.
     pub starts_after: bool,
+    /// The bucket keeps versions.
+    pub versioned: bool,
 }
 
 impl Default for Options {
@@ -60,6 +64,7 @@ impl Default for Options {
             latency: Duration::ZERO,
             page_size: 1000,
             starts_after: true,
+            versioned: false,
         }
     }
 }
@@ -79,6 +84,8 @@ pub struct Synthetic {
 struct Store {
     options: Options,
     objects: RwLock<Objects>,
+    /// Where the bucket keeps them.
+    versions: Option<Mutex<Versions>>,
     uploads: Mutex<Uploads>,
     faults: Faults,
     requests: Arc<Requests>,
@@ -92,13 +99,15 @@ impl Synthetic {
         objects: impl IntoIterator<Item = SyntheticObject>,
         options: Options,
     ) -> Self {
-        let objects = objects
+        let objects: Objects = objects
             .into_iter()
             .map(|object| (object.key.clone(), Arc::new(object)))
             .collect();
+        let versions = options.versioned.then(|| Versions::of(&objects));
         let store = Arc::new(Store {
             options,
             objects: RwLock::new(objects),
+            versions: versions.map(Mutex::new),
             uploads: Mutex::default(),
             faults: Faults::default(),
             requests: Arc::default(),
@@ -124,15 +133,12 @@ impl Synthetic {
     /// Adds an object, or replaces the one of this key.
     pub fn put(&self, object: SyntheticObject) {
         self.store
-            .objects
-            .write()
-            .unwrap()
-            .insert(object.key.clone(), Arc::new(object));
+            .insert(&mut self.store.objects.write().unwrap(), object);
     }
 
     /// Deletes an object.
     pub fn remove(&self, key: &str) {
-        self.store.objects.write().unwrap().remove(key);
+        self.store.remove(key);
     }
 
     /// The object of this key, as it is now.
@@ -226,6 +232,8 @@ async fn respond(
             | Operation::GetObject
             | Operation::HeadObject
             | Operation::GetAttributes
+            | Operation::GetVersioning
+            | Operation::ListVersions
     );
     // A write must fail before it takes effect, so its fault is drawn first.
     let mut answer = if is_read {
@@ -284,12 +292,32 @@ impl Store {
             Operation::HeadBucket => Ok(Answer::empty(200)),
             Operation::List => reads::list(&self.objects.read().unwrap(), request, &self.options),
             Operation::GetObject | Operation::HeadObject => {
-                reads::object(&self.objects.read().unwrap(), request)
+                let answer = reads::object(&*self.named(request)?, request)?;
+                Ok(match &self.versions {
+                    Some(_) => {
+                        answer.header("x-amz-version-id", versions::id(&*self.named(request)?))
+                    }
+                    None => answer,
+                })
             }
-            Operation::GetAttributes => reads::attributes(&self.objects.read().unwrap(), request),
+            Operation::GetAttributes => reads::attributes(&*self.named(request)?, request),
+            Operation::GetVersioning => {
+                let status = match self.versions {
+                    Some(_) => "<Status>Enabled</Status>",
+                    None => "",
+                };
+                Ok(Answer::xml("VersioningConfiguration", status))
+            }
+            Operation::ListVersions => match &self.versions {
+                Some(versions) => {
+                    let versions = versions.lock().unwrap();
+                    Ok(versions.list(request, self.options.page_size))
+                }
+                None => Err(Failure::INVALID_REQUEST),
+            },
             Operation::PutObject => self.put_object(request, writes::payload(request, body)?),
             Operation::DeleteObject => {
-                self.objects.write().unwrap().remove(&request.key);
+                self.remove(&request.key);
                 Ok(Answer::empty(204))
             }
             Operation::CreateUpload => {
@@ -307,10 +335,7 @@ impl Store {
             Operation::CompleteUpload => {
                 let (answer, object) =
                     writes::complete(&mut self.uploads.lock().unwrap(), request)?;
-                self.objects
-                    .write()
-                    .unwrap()
-                    .insert(object.key.clone(), Arc::new(object));
+                self.insert(&mut self.objects.write().unwrap(), object);
                 Ok(answer)
             }
             Operation::AbortUpload => writes::abort(&mut self.uploads.lock().unwrap(), request),
@@ -325,7 +350,40 @@ impl Store {
         }
         let object = writes::written(request, payload);
         let answer = Answer::empty(200).header("etag", format!("\"{}\"", object.etag));
-        objects.insert(object.key.clone(), Arc::new(object));
+        self.insert(&mut objects, object);
         Ok(answer)
+    }
+
+    /// The object that a request is about, in the version that it names.
+    fn named(&self, request: &Request) -> Result<Arc<SyntheticObject>, Failure> {
+        match (&self.versions, request.parameter("versionId")) {
+            (Some(versions), Some(id)) => versions.lock().unwrap().named(&request.key, id),
+            (None, Some(_)) => Err(Failure::INVALID_REQUEST),
+            (_, None) => {
+                let objects = self.objects.read().unwrap();
+                objects
+                    .get(&request.key)
+                    .cloned()
+                    .ok_or(Failure::NO_SUCH_KEY)
+            }
+        }
+    }
+
+    fn insert(&self, objects: &mut Objects, object: SyntheticObject) {
+        let object = Arc::new(object);
+        if let Some(versions) = &self.versions {
+            versions
+                .lock()
+                .unwrap()
+                .note(&object.key, Some(object.clone()));
+        }
+        objects.insert(object.key.clone(), object);
+    }
+
+    fn remove(&self, key: &str) {
+        self.objects.write().unwrap().remove(key);
+        if let Some(versions) = &self.versions {
+            versions.lock().unwrap().note(key, None);
+        }
     }
 }

@@ -45,6 +45,8 @@ pub struct SyntheticObject {
     /// `STANDARD` where it is `None`.
     pub storage_class: Option<&'static str>,
     pub restore: Option<Restore>,
+    /// The archive tier of Intelligent-Tiering that it lies in, which listings do not tell.
+    pub archive_tier: Option<&'static str>,
 }
 
 impl SyntheticObject {
@@ -84,6 +86,7 @@ impl SyntheticObject {
             checksum: Checksum::Unknown,
             storage_class: None,
             restore: None,
+            archive_tier: None,
         }
     }
 
@@ -109,10 +112,20 @@ impl SyntheticObject {
         }
     }
 
+    /// In an archive tier of Intelligent-Tiering.
+    pub fn tiered(self, tier: &'static str) -> Self {
+        SyntheticObject {
+            storage_class: Some("INTELLIGENT_TIERING"),
+            archive_tier: Some(tier),
+            ..self
+        }
+    }
+
     /// Whether a GET is refused because no readable copy is there.
     pub fn is_unreadable(&self) -> bool {
-        matches!(self.storage_class, Some("GLACIER" | "DEEP_ARCHIVE"))
-            && self.restore != Some(Restore::Done)
+        self.archive_tier.is_some()
+            || matches!(self.storage_class, Some("GLACIER" | "DEEP_ARCHIVE"))
+                && self.restore != Some(Restore::Done)
     }
 
     /// The size in bytes.

@@ -27,12 +27,7 @@ const LITERAL: &AsciiSet = &NON_ALPHANUMERIC
 /// One page of ListObjectsV2.
 pub fn list(objects: &Objects, request: &Request, options: &Options) -> Result<Answer, Failure> {
     let prefix = request.parameter("prefix").unwrap_or_default();
-    let encode = |text: &str| match request.parameter("encoding-type") {
-        Some("url") => utf8_percent_encode(text, LITERAL)
-            .to_string()
-            .replace(' ', "+"),
-        _ => text.to_owned(),
-    };
+    let encode = |text: &str| encoded(request, text);
     let max_keys = match request.parameter("max-keys") {
         Some(max) => max
             .parse::<usize>()
@@ -86,11 +81,22 @@ pub fn list(objects: &Objects, request: &Request, options: &Options) -> Result<A
     Ok(Answer::xml("ListBucketResult", &(inside + &contents)))
 }
 
+/// A key as the request wants it in XML.
+pub fn encoded(request: &Request, key: &str) -> String {
+    match request.parameter("encoding-type") {
+        Some("url") => utf8_percent_encode(key, LITERAL)
+            .to_string()
+            .replace(' ', "+"),
+        _ => key.to_owned(),
+    }
+}
+
 fn last_key(token: &str) -> Option<String> {
     String::from_utf8(hex::decode(token.split_once('-')?.1).ok()?).ok()
 }
 
-fn row(object: &SyntheticObject, key: &str, restore_status: bool) -> String {
+/// One object of a listing.
+pub fn row(object: &SyntheticObject, key: &str, restore_status: bool) -> String {
     let mut row = element("Key", key) + &element("LastModified", iso_date(object.last_modified));
     row += &element("ETag", format!("\"{}\"", object.etag));
     match object.checksum {
@@ -121,8 +127,7 @@ fn row(object: &SyntheticObject, key: &str, restore_status: bool) -> String {
 }
 
 /// GET or HEAD of an object.
-pub fn object(objects: &Objects, request: &Request) -> Result<Answer, Failure> {
-    let object = objects.get(&request.key).ok_or(Failure::NO_SUCH_KEY)?;
+pub fn object(object: &SyntheticObject, request: &Request) -> Result<Answer, Failure> {
     let names = |list: &str| {
         list.split(',')
             .any(|etag| etag.trim() == "*" || etag.trim().trim_matches('"') == object.etag)
@@ -160,6 +165,9 @@ pub fn object(objects: &Objects, request: &Request) -> Result<Answer, Failure> {
     if let Some(class) = object.storage_class {
         answer = answer.header("x-amz-storage-class", class);
     }
+    if let Some(tier) = object.archive_tier {
+        answer = answer.header("x-amz-archive-status", tier);
+    }
     if let Some(disposition) = request.parameter("response-content-disposition") {
         answer = answer.header("content-disposition", disposition);
     }
@@ -190,8 +198,7 @@ fn parse_range(header: &str, size: u64) -> Option<Range<u64>> {
 }
 
 /// GetObjectAttributes: the checksum, and a page of the parts.
-pub fn attributes(objects: &Objects, request: &Request) -> Result<Answer, Failure> {
-    let object = objects.get(&request.key).ok_or(Failure::NO_SUCH_KEY)?;
+pub fn attributes(object: &SyntheticObject, request: &Request) -> Result<Answer, Failure> {
     let number = |name: &str| {
         request
             .header(name)

@@ -13,6 +13,8 @@ use percent_encoding::percent_decode_str;
 pub enum Operation {
     List,
     HeadBucket,
+    GetVersioning,
+    ListVersions,
     GetObject,
     HeadObject,
     GetAttributes,
@@ -51,6 +53,8 @@ impl Request {
         let operation = match (&parts.method, key.is_empty()) {
             (&Method::HEAD, true) => Operation::HeadBucket,
             (&Method::GET, true) if has("list-type") => Operation::List,
+            (&Method::GET, true) if has("versioning") => Operation::GetVersioning,
+            (&Method::GET, true) if has("versions") => Operation::ListVersions,
             (&Method::GET, false) if has("attributes") => Operation::GetAttributes,
             (&Method::GET, false) => Operation::GetObject,
             (&Method::HEAD, false) => Operation::HeadObject,
@@ -107,6 +111,7 @@ pub struct Record {
     pub key: String,
     pub range: Option<String>,
     pub if_match: Option<String>,
+    pub version_id: Option<String>,
     /// Which of [`NOT_EVERYWHERE`] it asked for.
     pub not_everywhere: Vec<&'static str>,
     /// Who signed; `None` where nobody did.
@@ -172,6 +177,7 @@ impl Requests {
             key: request.key.clone(),
             range: request.header("range").map(str::to_owned),
             if_match: request.header("if-match").map(str::to_owned),
+            version_id: request.parameter("versionId").map(str::to_owned),
             not_everywhere: request.not_everywhere(),
             authorization: request.header("authorization").map(str::to_owned),
             request_payer: request.header("x-amz-request-payer").map(str::to_owned),

@@ -1,8 +1,10 @@
 //! Freezing a selection, or a list of keys, into the rows of one archive.
 //!
 //! Rows get a CRC-32 wherever the store has one that says something about the whole object: announced for the whole
-//! in the listing, or for each of its parts. Only objects above [`INLINE_MAX`] need one: smaller ones are read whole
+//! in the listing, or for each of its parts. Only objects above [`INLINE_MAX`](crate::archive::INLINE_MAX) need one: smaller ones are read whole
 //! before their local header goes out. What a store does not tell, or does not permit to ask, stays unknown.
+
+use std::sync::Arc;
 
 use futures::stream::{self, Stream};
 use futures::{StreamExt, TryStreamExt, pin_mut};
@@ -11,8 +13,11 @@ use super::Selection;
 use super::distrust::Distrusted;
 use super::selection::is_own;
 use super::stored::{Freezer, Row};
-use crate::archive::INLINE_MAX;
-use crate::store::{Bucket, Headed, Object, Store, StoreError, StoreErrorKind};
+use crate::store::{Bucket, Headed, Object, Store, StoreError};
+
+mod look;
+
+use look::{Look, Seen};
 
 /// Requests about single objects at once.
 const AT_ONCE: usize = 32;
@@ -104,8 +109,10 @@ pub async fn freeze(
     match chosen {
         Chosen::Selection(selection) => {
             let freezer = Freezer::new(selection.bucket(), selection.prefix());
-            let rows = listed(store, &selection);
-            collect(freezer, rows, selection.bucket(), distrusted).await
+            let bucket = selection.bucket().clone();
+            let (pages, look) = Look::listed(store, &selection).await?;
+            let rows = listed(pages, look, selection);
+            collect(freezer, rows, &bucket, distrusted).await
         }
         Chosen::Keys {
             bucket,
@@ -114,9 +121,10 @@ pub async fn freeze(
         } => {
             let keys = sorted(keys, &state_prefix)?;
             let heads = headed(store, &bucket, keys).await?;
+            let look = Look::headed(store, &bucket);
             let rows = stream::iter(heads).map(Ok).map_ok(|head| {
-                let (store, bucket) = (store.clone(), bucket.clone());
-                async move { row_of_head(&store, &bucket, head).await }
+                let look = &look;
+                async move { Ok(looked(look.at_headed(head).await?)) }
             });
             let rows = rows.try_buffered(AT_ONCE);
             collect(Freezer::new(&bucket, ""), rows, &bucket, distrusted).await
@@ -126,37 +134,35 @@ pub async fn freeze(
 
 /// The rows of a listing, in its order.
 fn listed(
-    store: &Store,
-    selection: &Selection,
-) -> impl Stream<Item = Result<(Row, bool), StoreError>> {
-    let pages = store.list(selection.bucket(), selection.prefix());
-    let taken = selection.clone();
+    pages: impl Stream<Item = Result<Vec<Object>, StoreError>>,
+    look: Look,
+    selection: Selection,
+) -> impl Stream<Item = Result<Looked, StoreError>> {
     let objects = pages.map_ok(move |page| {
-        let objects: Vec<Object> = page
-            .into_iter()
-            .filter(|object| taken.takes(object))
-            .collect();
+        let objects = page.into_iter().filter(|object| selection.takes(object));
+        let objects: Vec<Object> = objects.collect();
         stream::iter(objects.into_iter().map(Ok))
     });
-    let (store, bucket) = (store.clone(), selection.bucket().clone());
+    let look = Arc::new(look);
     let rows = objects.try_flatten().map_ok(move |object| {
-        let (store, bucket) = (store.clone(), bucket.clone());
-        async move {
-            let archived = object.archived;
-            let crc32 = if archived || object.size <= INLINE_MAX {
-                None
-            } else {
-                claimed(&store, &bucket, &object).await?
-            };
-            Ok((row(object, crc32), archived))
-        }
+        let look = look.clone();
+        async move { Ok(looked(look.at_listed(object).await?)) }
     });
     rows.try_buffered(AT_ONCE)
 }
 
+/// A row, and whether its object lies in an archive tier.
+type Looked = (Row, bool);
+
+fn looked(seen: Seen) -> Looked {
+    let Seen { object, crc32 } = seen;
+    let archived = object.archived;
+    (row(object, crc32), archived)
+}
+
 async fn collect(
     mut freezer: Freezer,
-    rows: impl Stream<Item = Result<(Row, bool), StoreError>>,
+    rows: impl Stream<Item = Result<Looked, StoreError>>,
     bucket: &Bucket,
     distrusted: &Distrusted,
 ) -> Result<Freezer, FreezeError> {
@@ -240,51 +246,6 @@ async fn headed(
         return Err(FreezeError::Own { keys: markers });
     }
     Ok(heads)
-}
-
-async fn row_of_head(
-    store: &Store,
-    bucket: &Bucket,
-    head: Headed,
-) -> Result<(Row, bool), StoreError> {
-    let Headed { object, crc32, .. } = head;
-    let archived = object.archived;
-    let crc32 = if archived || object.size <= INLINE_MAX {
-        None
-    } else if crc32.is_some() {
-        crc32
-    } else {
-        claimed(store, bucket, &object).await?
-    };
-    Ok((row(object, crc32), archived))
-}
-
-/// The CRC-32 that the store claims for an object, if it claims one and tells it.
-async fn claimed(
-    store: &Store,
-    bucket: &Bucket,
-    object: &Object,
-) -> Result<Option<u32>, StoreError> {
-    let asked = if object.has_crc32 {
-        store.stored_crc32(bucket, object).await
-    } else if object.has_part_crc32s {
-        store.combined_crc32(bucket, object).await
-    } else {
-        return Ok(None);
-    };
-    match asked {
-        // Asking is optional: not every store has these calls, nor every key permits them.
-        Err(error) if is_refusal(&error.kind) => Ok(None),
-        asked => asked,
-    }
-}
-
-fn is_refusal(kind: &StoreErrorKind) -> bool {
-    match kind {
-        StoreErrorKind::AccessDenied { .. } => true,
-        StoreErrorKind::Unexpected { status, .. } => *status < 500 || *status == 501,
-        _ => false,
-    }
 }
 
 fn row(object: Object, crc32: Option<u32>) -> Row {
