@@ -28,11 +28,11 @@ use support::{client, sdk};
 const MIB: u64 = 1 << 20;
 
 /// What the server may have resident at any time.
-const MOST: u64 = 64 * MIB;
+const MOST: u64 = 128 * MIB;
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
-const FULL: u64 = 200_000;
+const FULL: u64 = 1_000_000;
 const QUICK: u64 = 20_000;
 
 /// Bytes of each object.

@@ -10,6 +10,7 @@
 //! | [`download`] | archives as streams of frames, made while they are read |
 //! | [`disposition`] | the names under which downloads are saved |
 //! | [`http`] | the listener, routes, problems, log lines |
+//! | [`lambda`] | manifests as a function on AWS Lambda |
 //! | [`link`] | signed links: the credential of recipients |
 //! | [`manifest`] | selections and manifests |
 //! | [`measure`] | what is counted, for `/metrics` |
@@ -26,6 +27,7 @@ pub mod config;
 pub mod disposition;
 pub mod download;
 pub mod http;
+pub mod lambda;
 pub mod link;
 pub mod manifest;
 pub mod measure;

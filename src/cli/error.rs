@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use crate::config::{ConfigError, LinkKeysError};
 use crate::download::DownloadError;
+use crate::lambda::Failed;
+use crate::lambda::runtime::RuntimeError;
 use crate::manifest::{InvalidSelection, IssueError, LibraryError, ManifestError};
 use crate::period::Period;
 use crate::store::embedded::EmbeddedError;
@@ -47,6 +49,24 @@ pub enum CliError {
     /// No manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The function cannot take events any more.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The function fails over an event.
+    #[error("{}: {failed}", failed.name())]
+    Invocation {
+        /// Why.
+        #[source]
+        failed: Box<Failed>,
+    },
+    /// The file of an event holds none.
+    #[error("{path} is no JSON: {reason}")]
+    Event {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        reason: String,
+    },
     /// No keys to sign links with.
     #[error(transparent)]
     LinkKeys(#[from] LinkKeysError),

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::open::{DEFAULT_URL, open};
 use super::{CliError, S3Url, output};
-use crate::config::{StoreArgs, serve};
+use crate::config::{RunArgs, StoreArgs, serve};
 use crate::manifest::{PublishOptions, Selection, publish};
 use crate::period::Period;
 
@@ -54,6 +54,9 @@ pub struct ManifestArgs {
     queue_max: NonZeroUsize,
 
     #[command(flatten)]
+    runs: RunArgs,
+
+    #[command(flatten)]
     store: StoreArgs,
 }
 
@@ -68,6 +71,7 @@ pub async fn run(args: ManifestArgs) -> Result<(), CliError> {
     let options = PublishOptions {
         expires_in,
         queue_max: args.queue_max.get(),
+        watch: args.runs.watch(),
         ..PublishOptions::default()
     };
     let published = publish(&opened.store, &selection, &options).await?;

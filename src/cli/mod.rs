@@ -9,6 +9,7 @@
 //! | [`demo`] | `sheaf demo`: sample files, their store and a server |
 //! | [`seed`] | `sheaf seed`: a folder into a bucket |
 //! | [`manifest`] | `sheaf manifest` |
+//! | [`lambda`] | `sheaf lambda`, `sheaf invoke` |
 //! | [`link`] | `sheaf link` |
 //! | [`sweep`] | `sheaf sweep` |
 //! | [`key`] | `sheaf key new` |
@@ -27,6 +28,7 @@ pub mod completions;
 pub mod demo;
 pub mod error;
 pub mod key;
+pub mod lambda;
 pub mod link;
 pub mod log;
 pub mod manifest;
@@ -78,6 +80,10 @@ enum Command {
     Seed(seed::SeedArgs),
     /// Make a manifest of presigned URLs, and print where it is
     Manifest(manifest::ManifestArgs),
+    /// Answer the events of AWS Lambda with manifests
+    Lambda(Box<lambda::LambdaArgs>),
+    /// Answer one event of a file, as `lambda` would
+    Invoke(Box<lambda::InvokeArgs>),
     /// Make a signed link to an archive that can be resumed, and print it
     Link(Box<link::LinkArgs>),
     /// Write everything below a prefix into one ZIP archive
@@ -105,13 +111,18 @@ impl Cli {
     /// # Errors
     /// [`CliError`], whose exit code says whose mistake it is.
     pub async fn run(self) -> Result<(), CliError> {
-        let serves = matches!(self.command, Command::Demo(_) | Command::Serve(_));
+        let serves = matches!(
+            self.command,
+            Command::Demo(_) | Command::Serve(_) | Command::Lambda(_)
+        );
         self.log.start(Environment::of_process(), serves);
         match self.command {
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
             Command::Seed(args) => until_interrupted(seed::run(args)).await,
             Command::Manifest(args) => until_interrupted(manifest::run(args)).await,
+            Command::Lambda(args) => until_interrupted(lambda::run(*args)).await,
+            Command::Invoke(args) => until_interrupted(lambda::invoke(*args)).await,
             Command::Link(args) => until_interrupted(link::run(*args)).await,
             Command::Sweep(args) => until_interrupted(sweep::run(args)).await,
             Command::Zip(args) => until_interrupted(zip::run(args)).await,

@@ -146,6 +146,7 @@ impl Server {
                 public_url: config.public_url,
                 expires_in: config.expires_in,
                 queue_max: config.queue_max,
+                watch: config.watch,
                 memory: MemoryBudget::new(config.memory_budget),
                 links,
                 limits: config.limits,

@@ -6,10 +6,12 @@
 //! | [`store`] | which store, and how it is reached |
 //! | [`link_keys`] | the keys that sign links |
 //! | [`door`] | buckets, origins and proxies that are let in |
+//! | [`runs`] | how long manifests may take |
 //! | [`serve`] | the listener, who may come in, and bounds |
 
 pub mod door;
 pub mod link_keys;
+pub mod runs;
 pub mod serve;
 pub mod state;
 pub mod store;
@@ -18,6 +20,7 @@ use std::path::PathBuf;
 
 pub use door::DoorArgs;
 pub use link_keys::{LinkKeys, LinkKeysError};
+pub use runs::RunArgs;
 pub use serve::{ServeArgs, ServeConfig};
 pub use state::StateConfig;
 pub use store::{Place, StoreArgs, StoreConfig};

@@ -10,9 +10,11 @@ use clap::builder::FalseyValueParser;
 use url::Url;
 
 use super::store::positive;
-use super::{ConfigError, DoorArgs, Environment, LinkKeys, Place, StoreArgs, StoreConfig, web_url};
+use super::{
+    ConfigError, DoorArgs, Environment, LinkKeys, Place, RunArgs, StoreArgs, StoreConfig, web_url,
+};
 use crate::http::{ApiKeys, DoorConfig, Limits};
-use crate::manifest::Selection;
+use crate::manifest::{Selection, Watch};
 use crate::period::Period;
 use crate::read_ahead::{DEFAULT_BUDGET, LEAST_BUDGET};
 use crate::size::ByteSize;
@@ -80,6 +82,10 @@ pub struct ServeArgs {
         hide_env_values = true
     )]
     pub queue_max: NonZeroUsize,
+
+    /// How long manifests may take.
+    #[command(flatten)]
+    pub runs: RunArgs,
 
     /// Let everybody use the API who reaches the address
     ///
@@ -158,6 +164,8 @@ pub struct ServeConfig {
     pub expires_in: Duration,
     /// Objects that may wait between listing and signing.
     pub queue_max: usize,
+    /// How long manifests may take.
+    pub watch: Watch,
     /// Who may use the API.
     pub api_keys: ApiKeys,
     /// What the door goes by, apart from keys.
@@ -219,6 +227,7 @@ impl ServeArgs {
             prefix: self.prefix.clone(),
             expires_in: expiry(self.expires_in)?,
             queue_max: self.queue_max.get(),
+            watch: self.runs.watch(),
             api_keys,
             door: self.door.check(bucket.as_ref())?,
             admin_listen: match &self.admin_listen {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::Problem;
 use super::caller::Caller;
 use super::keys::Scope;
-use super::manifests::{json, one_or_many};
+use super::manifests::{one_or_many, read};
 use super::record::Details;
 use super::routes::App;
 use crate::download::Scanner;
@@ -136,7 +136,7 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let request: Request = json(&headers, body, BODY_LIMIT).await?;
+    let request: Request = read(&headers, body, BODY_LIMIT).await?;
     let links = app.links()?;
     let base = app.base_url(&headers).ok_or_else(Problem::no_public_url)?;
     let chosen = match request.keys {

@@ -9,12 +9,14 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::Problem;
 use super::caller::Caller;
 use super::record::Details;
 use super::routes::App;
-use crate::manifest::{PublishOptions, publish};
+use crate::manifest::fan_out::{MOST, publish_each};
+use crate::manifest::{PublishOptions, Selection, publish};
 
 /// The largest request body, in bytes.
 const BODY_LIMIT: usize = 64 << 10;
@@ -25,6 +27,8 @@ const BODY_LIMIT: usize = 64 << 10;
 struct Request {
     bucket: Option<String>,
     prefix: Option<String>,
+    /// A manifest of each, instead.
+    prefixes: Option<Vec<String>>,
     #[serde(default, deserialize_with = "one_or_many")]
     include: Vec<String>,
     /// Seconds.
@@ -42,7 +46,10 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let request: Request = json(&headers, body, BODY_LIMIT).await?;
+    let request: Request = read(&headers, body, BODY_LIMIT).await?;
+    if let Some(prefixes) = &request.prefixes {
+        return create_each(&app, &details, &caller, &request, prefixes).await;
+    }
     let selection = app.selection(
         &caller,
         request.bucket.as_deref(),
@@ -50,26 +57,75 @@ pub async fn create(
         &request.include,
     )?;
     details.selection(selection.bucket().as_str(), selection.prefix());
-    let options = PublishOptions {
+    let options = options(&app, &request);
+    let published = publish(&app.config.store, &selection, &options).await?;
+    details.entries(published.count);
+    let body = serde_json::to_value(&published)
+        .map_err(|error| Problem::malformed_body(&error.to_string()))?;
+    Ok(answer(StatusCode::CREATED, &body))
+}
+
+/// Answers 201 with a result for each prefix, or 207 where one of them is a problem.
+async fn create_each(
+    app: &App,
+    details: &Details,
+    caller: &Caller,
+    request: &Request,
+    prefixes: &[String],
+) -> Result<Response, Problem> {
+    if prefixes.len() > MOST || request.prefix.is_some() {
+        return Err(Problem::malformed_body(&format!(
+            "\"prefixes\" takes {MOST} prefixes at the most, and no \"prefix\" beside them"
+        )));
+    }
+    let bucket = request.bucket.as_deref();
+    let selections = prefixes
+        .iter()
+        .map(|prefix| app.selection(caller, bucket, Some(prefix), &request.include));
+    let selections: Vec<Selection> = selections.collect::<Result<_, _>>()?;
+    if let Some(first) = selections.first() {
+        details.selection(first.bucket().as_str(), &prefixes.join(" "));
+    }
+    let options = options(app, request);
+    let published = publish_each(&app.config.store, selections, &options).await;
+    let (mut entries, mut status, mut results) = (0, StatusCode::CREATED, Vec::new());
+    for (published, prefix) in published.into_iter().zip(prefixes) {
+        results.push(match published {
+            Ok(published) => {
+                entries += published.count;
+                json!(published)
+            }
+            Err(error) => {
+                status = StatusCode::MULTI_STATUS;
+                json!({"prefix": prefix, "problem": Problem::from(error).body()})
+            }
+        });
+    }
+    details.entries(entries);
+    Ok(answer(status, &json!({ "results": results })))
+}
+
+fn options(app: &App, request: &Request) -> PublishOptions {
+    PublishOptions {
         expires_in: request
             .expires_in
             .map_or(app.config.expires_in, Duration::from_secs),
         queue_max: app.config.queue_max,
+        watch: app.config.watch,
         ..PublishOptions::default()
-    };
-    let published = publish(&app.config.store, &selection, &options).await?;
-    details.entries(published.count);
-    let body = serde_json::to_vec(&published)
-        .map_err(|error| Problem::malformed_body(&error.to_string()))?;
+    }
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    Ok((StatusCode::CREATED, headers, body).into_response())
+    (status, headers, body.to_string()).into_response()
 }
 
 /// Reads a JSON body. Its content type is insisted on: a page of another site can send text, but not JSON, unasked.
-pub(super) async fn json<T: serde::de::DeserializeOwned>(
+pub(super) async fn read<T: serde::de::DeserializeOwned>(
     headers: &HeaderMap,
     body: Body,
     limit: usize,

@@ -63,6 +63,7 @@ pub use problem::Problem;
 pub use proxies::TrustedProxies;
 pub use serve::{Listeners, run};
 
+use crate::manifest::Watch;
 use crate::read_ahead::MemoryBudget;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{Bucket, Store};
@@ -88,6 +89,8 @@ pub struct ServerConfig {
     pub expires_in: Duration,
     /// Objects that may wait between listing and signing.
     pub queue_max: usize,
+    /// How long manifests may take, and what is told about them.
+    pub watch: Watch,
     /// The memory that all downloads together may fill.
     pub memory: MemoryBudget,
     /// What links need.

@@ -74,18 +74,24 @@ impl Problem {
         self.kind
     }
 
-    /// The answer, naming the request.
-    pub fn answer(&self, request_id: &str) -> Response {
+    /// The problem as JSON.
+    pub fn body(&self) -> Value {
         let mut body = json!({
             "type": self.kind,
             "title": self.title,
             "status": self.status.as_u16(),
             "detail": self.detail,
-            "request_id": request_id,
         });
         for (name, value) in &self.extra {
             body[*name] = value.clone();
         }
+        body
+    }
+
+    /// The answer, naming the request.
+    pub fn answer(&self, request_id: &str) -> Response {
+        let mut body = self.body();
+        body["request_id"] = request_id.into();
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(

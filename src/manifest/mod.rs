@@ -12,8 +12,12 @@
 //! | [`distrust`] | checksums that proved wrong |
 //! | [`jsonl`] | one line of a presigned manifest |
 //! | [`mod@publish`] | listing, signing and storing a presigned manifest |
+//! | [`fan_out`] | presigned manifests of many prefixes |
+//! | `emf` | what one has cost, as a line of metrics |
 
 pub mod distrust;
+mod emf;
+pub mod fan_out;
 pub mod freeze;
 pub mod issue;
 pub mod jsonl;
@@ -27,5 +31,5 @@ pub mod sweep;
 pub use freeze::{Chosen, FreezeError, freeze};
 pub use issue::{IssueError, Issued, Wish, issue};
 pub use library::{Library, LibraryError, Open, StateSpace};
-pub use publish::{ManifestError, PublishOptions, Published, publish};
+pub use publish::{ManifestError, PublishOptions, Published, Watch, publish};
 pub use selection::{InvalidSelection, Selection};

@@ -3,6 +3,7 @@
 //! A manifest is whole or it is not there: any failure takes the upload back before the error is returned, and so does
 //! whoever drops the future.
 
+use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures::{StreamExt, future, pin_mut};
@@ -26,6 +27,17 @@ pub const DEFAULT_EXPIRY: Duration = Duration::from_secs(900);
 /// Objects between listing and signing where nobody says otherwise: five pages of a listing.
 pub const DEFAULT_QUEUE: usize = 5000;
 
+/// How long manifests may take, and what is told about them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Watch {
+    /// How long one page of the listing may take; for ever where absent.
+    pub page_limit: Option<Duration>,
+    /// How long the whole manifest may take; for ever where absent.
+    pub run_limit: Option<Duration>,
+    /// Whether a line of CloudWatch's embedded metric format goes to standard error.
+    pub emf: bool,
+}
+
 /// How a manifest is made.
 #[derive(Clone, Debug)]
 pub struct PublishOptions {
@@ -35,10 +47,8 @@ pub struct PublishOptions {
     pub queue_max: usize,
     /// From when on the URLs live: the same moment for all, so that a manifest has one end.
     pub now: SystemTime,
-    /// How long one page of the listing may take; for ever where absent.
-    pub page_limit: Option<Duration>,
-    /// How long the whole manifest may take; for ever where absent.
-    pub run_limit: Option<Duration>,
+    /// How long it may take, and what is told about it.
+    pub watch: Watch,
     /// How far the listing may go ahead.
     pub pace: Pace,
 }
@@ -49,8 +59,7 @@ impl Default for PublishOptions {
             expires_in: DEFAULT_EXPIRY,
             queue_max: DEFAULT_QUEUE,
             now: SystemTime::now(),
-            page_limit: None,
-            run_limit: None,
+            watch: Watch::default(),
             pace: Pace::default(),
         }
     }
@@ -135,7 +144,7 @@ pub async fn publish(
     selection: &Selection,
     options: &PublishOptions,
 ) -> Result<Published, ManifestError> {
-    let began = Instant::now();
+    let (began, at) = (Instant::now(), SystemTime::now());
     let published = make(store, selection, options).await;
     let (bucket, prefix) = (selection.bucket().as_str(), selection.prefix());
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -144,6 +153,11 @@ pub async fn publish(
             tracing::info!(bucket, prefix, count, bytes, milliseconds, "manifest");
         }
         Err(error) => tracing::warn!(bucket, prefix, milliseconds, %error, "manifest failed"),
+    }
+    if options.watch.emf {
+        let line = super::emf::line(selection, &published, at, began.elapsed());
+        // Whoever closed standard error wants no lines.
+        let _ = writeln!(std::io::stderr(), "{line}");
     }
     published
 }
@@ -172,7 +186,7 @@ async fn make(
     let rows = write_rows(signer, receiver, &mut writer);
     // The first failure of either side ends both: no half that works goes on for one that does not.
     let written = future::try_join(listed, Box::pin(rows));
-    let written = match options.run_limit {
+    let written = match options.watch.run_limit {
         None => written.await,
         Some(limit) => tokio::time::timeout(limit, written)
             .await
@@ -235,7 +249,7 @@ async fn list(
     let pages = store.list_at(selection.bucket(), selection.prefix(), move || pace);
     pin_mut!(pages);
     loop {
-        let page = match options.page_limit {
+        let page = match options.watch.page_limit {
             None => pages.next().await,
             Some(limit) => tokio::time::timeout(limit, pages.next())
                 .await

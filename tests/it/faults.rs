@@ -80,6 +80,7 @@ impl Served {
             public_url: None,
             expires_in: Duration::from_secs(60),
             queue_max: 100,
+            watch: sheaf::manifest::Watch::default(),
             memory: budget.clone(),
             links: http::LinkConfig {
                 keys: KeyRing::parse("test:00112233445566778899aabbccddeeff").unwrap(),

@@ -16,6 +16,7 @@ mod door;
 mod door_keys;
 mod errors;
 mod faults;
+mod lambda;
 mod links;
 mod links_clients;
 mod links_faults;

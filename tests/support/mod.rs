@@ -34,6 +34,7 @@ pub mod cutter;
 pub mod downloaders;
 pub mod eyes;
 pub mod halfway;
+pub mod lambda;
 pub mod nginx;
 pub mod pour;
 pub mod problem;

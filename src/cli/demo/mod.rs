@@ -15,6 +15,7 @@ use super::signals::Signals;
 use super::{CliError, output};
 use crate::config::{LinkKeys, Place, ServeConfig, StateConfig, StoreConfig};
 use crate::http::{ApiKeys, DoorConfig, Limits, Listeners};
+use crate::manifest::Watch;
 use crate::manifest::publish::{DEFAULT_EXPIRY, DEFAULT_QUEUE};
 use crate::read_ahead::DEFAULT_BUDGET;
 use crate::store::embedded;
@@ -119,6 +120,7 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
         bucket: Some(bucket),
         prefix: String::new(),
         expires_in: DEFAULT_EXPIRY,
+        watch: Watch::default(),
         queue_max: DEFAULT_QUEUE,
         api_keys: ApiKeys::default(),
         door: DoorConfig::default(),

@@ -52,3 +52,27 @@ async fn published_lines(published: &Value) -> Vec<Value> {
     assert_eq!(lines.len() as u64, published["count"].as_u64().unwrap());
     lines
 }
+
+#[tokio::test]
+async fn many_prefixes_have_a_result_each() {
+    use crate::support::server::Server;
+    let server = Server::local();
+    server.drop_in("a/1.pdf", "x");
+    server.drop_in("b/1.pdf", "x");
+    server.drop_in("b/2.pdf", "x");
+    let answer = server
+        .post("/v1/manifests", r#"{"prefixes": ["b/", "a/", "c/"]}"#)
+        .await;
+    assert_eq!(answer.status, 201);
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    let results = body["results"].as_array().unwrap();
+    let told: Vec<(&str, u64)> = results
+        .iter()
+        .map(|result| (text(result, "prefix"), result["count"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(told, [("b/", 2), ("a/", 1), ("c/", 0)]);
+    let both = server
+        .post("/v1/manifests", r#"{"prefix": "a/", "prefixes": ["b/"]}"#)
+        .await;
+    assert_eq!(both.status, 400);
+}

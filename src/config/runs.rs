@@ -1,0 +1,44 @@
+//! Options of manifest runs, wherever they are made: how long they may take, and what is told about them.
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use crate::manifest::Watch;
+use crate::period::Period;
+
+/// Raw options of manifest runs.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// How long a page of a manifest's listing may take: seconds, or 15m [default: for ever]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "SHEAF_PAGE_LIMIT",
+        hide_env_values = true
+    )]
+    pub page_limit: Option<Period>,
+
+    /// How long a whole manifest may take: seconds, or 15m [default: for ever]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "SHEAF_RUN_LIMIT",
+        hide_env_values = true
+    )]
+    pub run_limit: Option<Period>,
+
+    /// Write a line of CloudWatch's embedded metric format to standard error for each manifest
+    #[arg(long, env = "SHEAF_EMF", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub emf: bool,
+}
+
+impl RunArgs {
+    /// The bounds on runs.
+    pub fn watch(&self) -> Watch {
+        Watch {
+            page_limit: self.page_limit.map(Period::duration),
+            run_limit: self.run_limit.map(Period::duration),
+            emf: self.emf,
+        }
+    }
+}

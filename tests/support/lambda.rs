@@ -1,0 +1,114 @@
+//! A small server that speaks the runtime API of AWS Lambda: it hands out events and keeps what comes back.
+//!
+//! Source: [runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::AbortHandle;
+
+/// What a function said about one invocation.
+#[derive(Debug)]
+pub struct Told {
+    /// The path behind the version.
+    pub path: String,
+    pub body: Value,
+}
+
+/// The running API; it ends when it is dropped.
+#[derive(Debug)]
+pub struct RuntimeApi {
+    /// Host and port, as `AWS_LAMBDA_RUNTIME_API` has them.
+    pub address: String,
+    told: mpsc::UnboundedReceiver<Told>,
+    accepting: AbortHandle,
+}
+
+impl RuntimeApi {
+    /// Hands these events out, one after the other; each may take a minute.
+    pub async fn start(events: impl IntoIterator<Item = Value>) -> RuntimeApi {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let events: VecDeque<(usize, Value)> = events.into_iter().enumerate().collect();
+        let events = Arc::new(Mutex::new(events));
+        let (teller, told) = mpsc::unbounded_channel();
+        let accept = async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (events, teller) = (events.clone(), teller.clone());
+                let service =
+                    service_fn(move |request| answer(request, events.clone(), teller.clone()));
+                let connection = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
+            }
+        };
+        RuntimeApi {
+            address,
+            told,
+            accepting: tokio::spawn(accept).abort_handle(),
+        }
+    }
+
+    /// What the function says next.
+    pub async fn told(&mut self) -> Told {
+        let told = tokio::time::timeout(Duration::from_secs(60), self.told.recv()).await;
+        told.expect("the function says something")
+            .expect("the API is up")
+    }
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn answer(
+    request: http::Request<Incoming>,
+    events: Arc<Mutex<VecDeque<(usize, Value)>>>,
+    teller: mpsc::UnboundedSender<Told>,
+) -> Result<http::Response<Full<Bytes>>, Infallible> {
+    let path = request
+        .uri()
+        .path()
+        .trim_start_matches("/2018-06-01/runtime/")
+        .to_owned();
+    if path == "invocation/next" {
+        let next = events.lock().await.pop_front();
+        let Some((number, event)) = next else {
+            // As long as there is no event, there is no answer.
+            return std::future::pending().await;
+        };
+        let deadline = SystemTime::now() + Duration::from_secs(60);
+        let deadline = deadline
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .expect("after 1970");
+        let answer = http::Response::builder()
+            .header("lambda-runtime-aws-request-id", format!("request-{number}"))
+            .header(
+                "lambda-runtime-deadline-ms",
+                deadline.as_millis().to_string(),
+            )
+            .body(Full::from(event.to_string()));
+        return Ok(answer.expect("an answer"));
+    }
+    let body = request
+        .into_body()
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+        .unwrap_or_default();
+    let body = serde_json::from_slice(&body).unwrap_or_default();
+    let _ = teller.send(Told { path, body });
+    let answer = http::Response::builder().status(202).body(Full::default());
+    Ok(answer.expect("an answer"))
+}
