@@ -18,6 +18,7 @@ mod links;
 mod links_clients;
 mod links_faults;
 mod links_killed;
+mod listing;
 mod live;
 mod logs;
 mod manifest;
