@@ -19,10 +19,10 @@ use crate::manifest::{Library, Open};
 use crate::read_ahead::{Before, Event, Item, Overloaded, ReadAhead, ReadAheadError, Reads, Share};
 
 /// Reads under way at once for one manifest.
-const READS: usize = 16;
+const READS: usize = 8;
 
 /// Scans at once in the whole process; others wait for their turn.
-const SCANS: usize = 4;
+const SCANS: usize = 16;
 
 /// How often a scan without memory asks for it, and for how long.
 const ADMISSION: (Duration, u32) = (Duration::from_millis(500), 40);
@@ -100,7 +100,7 @@ impl Scanner {
     /// Writes what was learned, soon, unless somebody is about to anyway.
     pub fn keep(&self, open: &Arc<Open>) {
         let runtime = tokio::runtime::Handle::try_current();
-        if let (Ok(runtime), true) = (runtime, open.learned.begin_writing()) {
+        if let (Ok(runtime), true) = (runtime, open.learned.begin_gathering()) {
             let (library, open) = (self.library.clone(), open.clone());
             runtime.spawn(async move {
                 tokio::time::sleep(GATHER).await;

@@ -44,13 +44,15 @@ impl Watch {
     }
 }
 
-/// Asks until the link has ended. A store that fails is given as long again as an answer is trusted.
+/// Asks until the link has ended. A store that fails, or a lack of memory, is given as long again as an answer is trusted.
 async fn ask(library: &Library, id: Uuid) -> LibraryError {
     let mut trusted = Instant::now();
     loop {
         match library.open_until(id).await {
             Ok((_, until)) => trusted = until,
-            Err(LibraryError::Store(error)) if trusted.elapsed() < library.trusted_for() => {
+            Err(error @ (LibraryError::Store(_) | LibraryError::Overloaded(_)))
+                if trusted.elapsed() < library.trusted_for() =>
+            {
                 warn!(%error, %id, "cannot ask whether a link is still there");
                 tokio::time::sleep(ASK_AGAIN.min(library.trusted_for())).await;
                 continue;

@@ -4,20 +4,22 @@
 //! the store a sidecar beside the stored one, so that a replica that starts anew need not hash again. A row that was
 //! hashed with two results is unknown again, and what a sidecar says of it is not believed from then on.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, OnceCell, watch};
 use tokio::time::Instant;
 
-use crate::read_ahead::Overloaded;
-use crate::store::{StoreError, StoreErrorKind};
 use bits::Bits;
+use state::State;
 
 mod bits;
+mod failure;
 mod sidecar;
+mod state;
+
+pub use failure::{HashError, Unsteady};
 
 /// How long rows are hashed for somebody who neither waits nor asks again.
 const INTEREST: Duration = Duration::from_secs(600);
@@ -32,71 +34,9 @@ pub struct Learned {
     changes: watch::Sender<u64>,
     /// Whether the sidecar has been read.
     loaded: OnceCell<()>,
+    /// Whoever writes the sidecar does so alone.
+    saving: AsyncMutex<()>,
     count: usize,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Both are empty until something is learned.
-    known: Bits,
-    crc32s: Vec<u32>,
-    /// Rows that were hashed with two results.
-    disputed: BTreeSet<usize>,
-    /// It grows with everything that a sidecar should say.
-    news: u64,
-    /// What of the news the stored sidecar has.
-    stored: u64,
-    /// A write of the sidecar is under way or about to begin.
-    writing: bool,
-    /// Rows that are to be hashed.
-    wanted: Bits,
-    /// Rows that are being hashed, in the order in which they were given out.
-    hashing: VecDeque<usize>,
-    scanning: bool,
-    /// When somebody last asked for one, and how many wait.
-    asked: Option<Instant>,
-    waiting: usize,
-    /// Rows that could not be hashed, and why none can.
-    failed: BTreeMap<usize, Arc<HashError>>,
-    all_failed: Option<Arc<HashError>>,
-}
-
-/// A row was hashed twice, and the results differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unsteady {
-    /// It was not the first time for this row: the object is at fault, and not one of the reads.
-    pub again: bool,
-}
-
-/// Why a row cannot be hashed.
-#[derive(Debug, thiserror::Error)]
-pub enum HashError {
-    /// The store failed, or the object is not what was frozen.
-    #[error(transparent)]
-    Store(StoreError),
-    /// The object gave other bytes than before under the same ETag.
-    #[error("{} gave other bytes than before, although its ETag is the same", key.escape_default())]
-    Unstable {
-        /// Its key.
-        key: String,
-    },
-    /// There is no memory to hash in.
-    #[error(transparent)]
-    Overloaded(Overloaded),
-}
-
-impl HashError {
-    /// Whether it says something about one object only.
-    fn is_of_one_row(&self) -> bool {
-        match self {
-            HashError::Store(error) => matches!(
-                error.kind,
-                StoreErrorKind::NoSuchKey | StoreErrorKind::Changed
-            ),
-            HashError::Unstable { .. } => true,
-            HashError::Overloaded(_) => false,
-        }
-    }
 }
 
 /// Somebody waits for rows: they are hashed for as long as this lives.
@@ -118,6 +58,7 @@ impl Learned {
             state: Mutex::default(),
             changes: watch::Sender::new(0),
             loaded: OnceCell::new(),
+            saving: AsyncMutex::new(()),
             count,
         }
     }
@@ -271,22 +212,24 @@ impl Learned {
         true
     }
 
-    /// Whether there is something to say that the stored sidecar does not.
-    pub fn has_news(&self) -> bool {
-        let state = self.lock();
-        state.news != state.stored
+    /// Whether the caller is to have a sidecar written soon: there is something new to say, and nobody else is to.
+    pub fn begin_gathering(&self) -> bool {
+        let mut state = self.lock();
+        state.news != state.stored && !std::mem::replace(&mut state.gathering, true)
     }
 
-    /// Whether the caller is to write a sidecar: there is something new to say, and nobody else is at it.
-    pub fn begin_writing(&self) -> bool {
+    /// Waits until nobody writes the sidecar, and keeps others from it. Returns nothing where there is nothing to say
+    /// that the stored one does not.
+    pub async fn begin_saving(&self) -> Option<AsyncMutexGuard<'_, ()>> {
+        let alone = self.saving.lock().await;
         let mut state = self.lock();
-        state.news != state.stored && !std::mem::replace(&mut state.writing, true)
+        state.gathering = false;
+        (state.news != state.stored).then_some(alone)
     }
 
     /// The sidecar, if it would say something else than the one that was last stored; from now on that is this one.
     pub fn sidecar(&self) -> Option<Bytes> {
         let mut state = self.lock();
-        state.writing = false;
         if state.news == state.stored {
             return None;
         }
@@ -310,39 +253,6 @@ impl Learned {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn get(&self, row: usize) -> Option<u32> {
-        self.known.has(row).then(|| self.crc32s[row])
-    }
-
-    fn put(&mut self, row: usize, crc32: u32, count: usize) {
-        if self.crc32s.is_empty() {
-            self.crc32s = vec![0; count];
-        }
-        if let Some(place) = self.crc32s.get_mut(row) {
-            *place = crc32;
-            self.known.put(row, count);
-        }
-    }
-
-    fn learn(&mut self, row: usize, crc32: u32, count: usize) -> Result<(), Unsteady> {
-        match self.get(row) {
-            Some(known) if known == crc32 => Ok(()),
-            None => {
-                self.put(row, crc32, count);
-                self.news += 1;
-                Ok(())
-            }
-            Some(_) => {
-                self.known.remove(row);
-                self.news += 1;
-                let again = !self.disputed.insert(row);
-                Err(Unsteady { again })
-            }
-        }
     }
 }
 

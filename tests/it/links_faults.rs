@@ -81,16 +81,16 @@ async fn fetch(url: &str, range: Range<u64>) -> Came {
     reason = "one range is asked for, and not its bytes"
 )]
 fn ranges(random: &mut Random, length: u64) -> Vec<Range<u64>> {
-    match random.below(4) {
-        0 => vec![0..length],
-        1 => vec![random.below(length)..length],
-        2 => vec![length - 1 - random.below(length.min(400) - 1)..length],
+    let bounds = match random.below(4) {
+        0 => vec![0, length],
+        1 => vec![random.below(length), length],
+        2 => vec![length - 1 - random.below(length.min(400) - 1), length],
         _ => {
             let count = 2 + random.below(4);
-            let bound = |n: u64| length * n / count;
-            (0..count).map(|n| bound(n)..bound(n + 1)).collect()
+            (0..=count).map(|n| length * n / count).collect()
         }
-    }
+    };
+    bounds.windows(2).map(|pair| pair[0]..pair[1]).collect()
 }
 
 /// Adds what cannot be mended. Returns whether it breaks the link for good.

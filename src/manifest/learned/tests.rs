@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::sidecar::MAGIC;
 use super::*;
+use crate::store::{StoreError, StoreErrorKind};
 
 #[test]
 fn what_is_learned_is_known() {
@@ -40,6 +41,31 @@ fn one_scan_at_a_time() {
     }
     assert!(learned.stop());
     assert!(learned.want([8]));
+}
+
+#[tokio::test]
+async fn one_writes_the_sidecar_at_a_time() {
+    let learned = Learned::new(10);
+    assert!(!learned.begin_gathering(), "there is nothing to say");
+    learned.learn(1, 11).unwrap();
+    assert!(learned.begin_gathering());
+    assert!(!learned.begin_gathering(), "somebody will");
+    let saving = learned.begin_saving().await.unwrap();
+    learned.sidecar().unwrap();
+    learned.learn(2, 22).unwrap();
+    assert!(learned.begin_gathering(), "2 came too late for it");
+    let second = learned.begin_saving();
+    let mut second = std::pin::pin!(second);
+    assert!(futures::poll!(second.as_mut()).is_pending());
+    drop(saving);
+    assert!(second.await.is_some());
+    learned.sidecar().unwrap();
+    assert!(learned.begin_saving().await.is_none());
+    learned.learn(3, 33).unwrap();
+    assert!(
+        learned.begin_gathering(),
+        "who found nothing to say is done too"
+    );
 }
 
 fn store_error(kind: StoreErrorKind) -> HashError {
@@ -88,7 +114,10 @@ fn what_proved_wrong_does_not_come_back_from_the_sidecar() {
     learned.learn(2, 22).unwrap();
     let stale = learned.sidecar().unwrap();
     assert!(learned.learn(1, 12).is_err());
-    assert!(learned.has_news(), "the stored one says something wrong");
+    assert!(
+        learned.begin_gathering(),
+        "the stored one says something wrong"
+    );
     assert!(learned.load(&stale));
     assert_eq!(learned.get(1), None);
     let mended = Learned::new(70);

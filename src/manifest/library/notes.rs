@@ -74,9 +74,9 @@ impl Library {
 
     /// Stores what was learned since the last time. Replicas may learn at the same time, so theirs is read first.
     pub async fn keep_learned(&self, open: &Open) {
-        if !open.learned.has_news() {
+        let Some(_alone) = open.learned.begin_saving().await else {
             return;
-        }
+        };
         self.merge_sidecar(open).await;
         let Some(body) = open.learned.sidecar() else {
             return;

@@ -1,0 +1,42 @@
+//! Why a row is not known although it was hashed, or cannot be hashed.
+
+use crate::read_ahead::Overloaded;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// A row was hashed twice, and the results differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsteady {
+    /// It was not the first time for this row: the object is at fault, and not one of the reads.
+    pub again: bool,
+}
+
+/// Why a row cannot be hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// The store failed, or the object is not what was frozen.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The object gave other bytes than before under the same ETag.
+    #[error("{} gave other bytes than before, although its ETag is the same", key.escape_default())]
+    Unstable {
+        /// Its key.
+        key: String,
+    },
+    /// There is no memory to hash in.
+    #[error(transparent)]
+    Overloaded(Overloaded),
+}
+
+impl HashError {
+    /// Whether it says something about one object only.
+    pub(super) fn is_of_one_row(&self) -> bool {
+        match self {
+            HashError::Store(error) => matches!(
+                error.kind,
+                StoreErrorKind::NoSuchKey | StoreErrorKind::Changed
+            ),
+            HashError::Unstable { .. } => true,
+            HashError::Overloaded(_) => false,
+        }
+    }
+}
