@@ -16,6 +16,7 @@ mod errors;
 mod faults;
 mod links;
 mod links_clients;
+mod listing;
 mod live;
 mod logs;
 mod manifest;

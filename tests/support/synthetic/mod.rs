@@ -49,6 +49,8 @@ pub struct Options {
     pub latency: Duration,
     /// The most keys on a page of a listing.
     pub page_size: usize,
+    /// Listings heed `start-after`, as they do on AWS.
+    pub starts_after: bool,
 }
 
 impl Default for Options {
@@ -57,6 +59,7 @@ impl Default for Options {
             bucket: "bench".to_owned(),
             latency: Duration::ZERO,
             page_size: 1000,
+            starts_after: true,
         }
     }
 }
@@ -279,11 +282,7 @@ impl Store {
         }
         match request.operation {
             Operation::HeadBucket => Ok(Answer::empty(200)),
-            Operation::List => reads::list(
-                &self.objects.read().unwrap(),
-                request,
-                self.options.page_size,
-            ),
+            Operation::List => reads::list(&self.objects.read().unwrap(), request, &self.options),
             Operation::GetObject | Operation::HeadObject => {
                 reads::object(&self.objects.read().unwrap(), request)
             }
