@@ -12,7 +12,6 @@
 //! | file | owns |
 //! |---|---|
 //! | [`place`] | where a bucket's objects are |
-//! | [`identity`] | credentials, kept until shortly before they end |
 //! | [`sign`] | Signature Version 4, pure |
 //! | [`request`] | one GetObject as text |
 //! | [`dial`] | new connections: TCP, TLS, proxies |
@@ -26,7 +25,6 @@ mod answer;
 mod block;
 mod dial;
 mod framing;
-mod identity;
 mod place;
 mod pool;
 mod request;
@@ -36,18 +34,16 @@ mod wire;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::provider::SharedCredentialsProvider;
-
 pub(super) use answer::{Answer, Body};
 pub(super) use dial::Dialer;
 pub(super) use request::Asked;
 
-use self::identity::Identity;
 use self::place::{Place, Places};
 use self::pool::{Pool, Pooled};
 use self::wire::{Head, Line};
 use super::embedded::EmbeddedStore;
 use super::error::innermost;
+use super::presign::identity::Kept;
 use super::{Bucket, StoreErrorKind};
 use crate::measure;
 
@@ -59,7 +55,7 @@ pub(super) struct Fetcher(Arc<Shared>);
 struct Shared {
     places: Places,
     /// None where nothing is signed.
-    identity: Option<Identity>,
+    identity: Option<Kept>,
     way: Way,
     limits: FetchLimits,
 }
@@ -102,7 +98,7 @@ impl Fetcher {
     /// Reads with these credentials, or unsigned. `client` only says where buckets are, see [`Places::new`].
     pub(super) fn new(
         client: aws_sdk_s3::Client,
-        credentials: Option<SharedCredentialsProvider>,
+        credentials: Option<Kept>,
         transport: Transport,
         limits: FetchLimits,
     ) -> Fetcher {
@@ -115,7 +111,7 @@ impl Fetcher {
         };
         Fetcher(Arc::new(Shared {
             places: Places::new(client),
-            identity: credentials.map(Identity::new),
+            identity: credentials,
             way,
             limits,
         }))
@@ -140,7 +136,7 @@ impl Fetcher {
             None => None,
         };
         let signed = asked
-            .signed(&place, credentials.as_deref(), SystemTime::now())
+            .signed(&place, credentials.as_ref(), SystemTime::now())
             .ok_or_else(|| StoreErrorKind::Unexpected {
                 status: 0,
                 code: None,
