@@ -3,6 +3,9 @@
 //!
 //! Every case has a server of its own, as a peak never falls. Downloads are cut off after some seconds: the peak is
 //! reached long before their end. `--quick` takes fewer clients and less time.
+//!
+//! Seen on a machine of two cores: 17 MiB idle, of which 16 are the program's own file. One download with a budget of
+//! 8 MiB: 28 MiB, for 10 GiB and for 20,000 files; with the default budget, from a store next door: 24 to 28 MiB.
 
 use std::fs;
 use std::process::Command;
