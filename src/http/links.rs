@@ -12,13 +12,14 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Problem;
+use super::access::Passphrases;
 use super::manifests::{json, one_or_many};
 use super::record::Details;
 use super::routes::App;
 use crate::download::Scanner;
 use crate::link::{Grant, KeyRing};
 use crate::manifest::issue::{DEFAULT_LIFE, unix};
-use crate::manifest::{Chosen, Library, Open, StateSpace, Wish, issue};
+use crate::manifest::{Chosen, Downloads, Library, Open, StateSpace, Wish, issue};
 use crate::store::Store;
 
 /// The largest request body, in bytes: a list of keys may be long.
@@ -41,13 +42,18 @@ pub struct Links {
     pub(super) keys: KeyRing,
     pub(super) library: Library,
     pub(super) scanner: Scanner,
+    pub(super) downloads: Downloads,
+    pub(super) passphrases: Passphrases,
 }
 
 impl Links {
     /// The links in `config`'s place, if it has one.
     pub fn new(store: &Store, config: &LinkConfig) -> Option<Links> {
-        let library = Library::new(store, config.space.clone()?);
+        let space = config.space.clone()?;
+        let library = Library::new(store, space.clone());
         Some(Links {
+            downloads: Downloads::new(store, space),
+            passphrases: Passphrases::default(),
             keys: config.keys.clone(),
             scanner: Scanner::new(store, &library),
             library,

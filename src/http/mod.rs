@@ -9,6 +9,9 @@
 //! | [`door`] | API keys, and who may come in without one |
 //! | [`query`] | query strings, checked |
 //! | [`links`] | `POST /v1/links`, and the tokens of links |
+//! | [`access`] | who may have what a link stands for: passphrases, numbers of downloads |
+//! | [`tries`] | which passphrases were right, and how often they were wrong |
+//! | [`taken`] | answers that a client has taken whole |
 //! | [`archive`] | `GET /d/{link}/{filename}.zip`: the frozen archive |
 //! | [`handout`] | presigned URLs of a link's files |
 //! | [`page`] | `GET /d/{link}`: the page for people |
@@ -19,6 +22,7 @@
 //! | [`manifests`] | `POST /v1/manifests` |
 //! | [`problem`] | every error as problem details, in one table |
 
+pub mod access;
 pub mod archive;
 pub mod conditional;
 pub mod door;
@@ -34,6 +38,8 @@ pub mod record;
 pub mod routes;
 pub mod serve;
 pub mod socket;
+pub mod taken;
+pub mod tries;
 pub mod zip;
 
 use std::time::Duration;

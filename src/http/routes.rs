@@ -17,7 +17,7 @@ use super::door::Door;
 use super::links::Links;
 use super::record::{Details, Record, Recorded, RequestId};
 use super::socket::ResetFlag;
-use super::{Problem, ServerConfig, archive, handout, links, manifests, page, zip};
+use super::{Problem, ServerConfig, access, archive, handout, links, manifests, page, zip};
 use crate::link::without_token;
 use crate::manifest::Selection;
 use crate::measure;
@@ -126,7 +126,7 @@ impl Service {
             .route("/v1/links/{id}", delete(links::revoke))
             .route("/", get(index))
             .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
-        let router = api
+        let links = Router::new()
             .route("/d/{link}", get(page::show))
             .route("/d/{link}/manifest.jsonl", get(handout::manifest))
             .route("/d/{link}/files/{row}", get(handout::file))
@@ -134,6 +134,9 @@ impl Service {
                 "/d/{link}/{filename}",
                 on(MethodFilter::GET.or(MethodFilter::HEAD), archive::download),
             )
+            .route_layer(axum::middleware::from_fn_with_state(app.clone(), access::guard));
+        let router = api
+            .merge(links)
             .route("/openapi.json", get(|| async { as_json(OPENAPI) }));
         Service {
             router: finished(router, app),
@@ -156,6 +159,7 @@ impl Service {
         peer: SocketAddr,
         reset: ResetFlag,
     ) -> http::Response<Recorded> {
+        reset.taken();
         let id = RequestId::new(request.headers().get(REQUEST_ID));
         let record = Record::new(id.clone(), &request, reset.clone());
         let is_link = request.uri().path().starts_with(LINKS);
@@ -167,7 +171,7 @@ impl Service {
         let store = self.embedded.as_ref();
         let mut response = match store.filter(|_| is_store_path(request.uri().path())) {
             Some(store) => store.serve(request).await.map(Body::new),
-            None => self.route(request, &id, &details, peer).await,
+            None => self.route(request, &id, &details, peer, &reset).await,
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             details.reason(format!("{}: {}", problem.kind(), problem.detail()));
@@ -207,12 +211,14 @@ impl Service {
         id: &RequestId,
         details: &Details,
         peer: SocketAddr,
+        reset: &ResetFlag,
     ) -> Response {
         let mut request = request.map(Body::new);
         let extensions = request.extensions_mut();
         extensions.insert(details.clone());
         extensions.insert(id.clone());
         extensions.insert(peer);
+        extensions.insert(reset.clone());
         match self.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},

@@ -1,10 +1,16 @@
 //! The part of the table that is about links.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use http::{HeaderValue, StatusCode, header};
 
 use super::Problem;
 use crate::link::InvalidLink;
 use crate::manifest::{FreezeError, IssueError, LibraryError};
+
+/// Browsers ask for a user name too; any will do.
+const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"passphrase of the link\", charset=\"UTF-8\"");
 
 impl Problem {
     pub(in crate::http) fn no_state_bucket() -> Problem {
@@ -22,6 +28,51 @@ impl Problem {
             "no-public-url",
             "This server does not know its own name",
             "a link needs the name under which recipients reach this server: set --public-url (SHEAF_PUBLIC_URL)",
+        )
+    }
+
+    pub(in crate::http) fn passphrase_required() -> Problem {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "passphrase-required",
+            "The link asks for a passphrase",
+            "send the passphrase of the link as the password of HTTP Basic, with any user name (curl -u x, wget --user=x --ask-password)",
+        )
+        .with_header(header::WWW_AUTHENTICATE, BASIC)
+    }
+
+    pub(in crate::http) fn wrong_passphrase() -> Problem {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "wrong-passphrase",
+            "That is not the passphrase",
+            "this is not the passphrase of the link; whoever sent you the link knows it",
+        )
+        .with_header(header::WWW_AUTHENTICATE, BASIC)
+    }
+
+    /// Wrong passphrases were tried too often.
+    pub(in crate::http) fn too_many_tries(wait: Duration) -> Problem {
+        let seconds = wait.as_secs() + 1;
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-tries",
+            "Too many wrong passphrases",
+            format!("wrong passphrases were tried too often for this link; try again in {seconds} s"),
+        )
+        .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    pub(in crate::http) fn downloads_used_up(most: NonZeroU32) -> Problem {
+        let times = match most.get() {
+            1 => "once".to_owned(),
+            most => format!("{most} times"),
+        };
+        Problem::new(
+            StatusCode::GONE,
+            "downloads-used-up",
+            "The downloads are used up",
+            format!("the archive was to be downloaded {times}, and was; ask for a new link"),
         )
     }
 
