@@ -91,7 +91,7 @@ pub async fn guard(
 /// Whether a request may pass.
 ///
 /// # Errors
-/// 401 `passphrase-required` and `wrong-passphrase`, 429 `too-many-tries`, 410 `downloads-used-up`.
+/// 401 `passphrase-needed` and `wrong-passphrase`, 429 `passphrase-throttled`, 410 `downloads-used-up`.
 async fn pass(links: &Links, open: &Open, headers: &HeaderMap) -> Result<(), Problem> {
     let header = open.frozen.header();
     if let Some(hash) = &header.passphrase {

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | [`serve`] | accepting, limits on connections, draining |
 //! | [`socket`] | a connection that can end in a reset |
-//! | [`routes`] | which path goes where; the embedded store's mount |
+//! | [`service`] | what every answer has in common; the embedded store's mount |
+//! | [`routes`] | which path goes where |
+//! | [`app`] | what every handler can reach |
 //! | [`record`] | one log line a request, and how its body ended |
 //! | [`door`] | API keys, and who may come in without one |
 //! | [`query`] | query strings, checked |
@@ -14,7 +16,8 @@
 //! | [`taken`] | answers that a client has taken whole |
 //! | [`archive`] | `GET /d/{link}/{filename}.zip`: the frozen archive |
 //! | [`handout`] | presigned URLs of a link's files |
-//! | [`page`] | `GET /d/{link}`: the page for people |
+//! | [`page`] | pages for people: `GET /d/{link}`, and problems in a browser |
+//! | [`accept`] | what a request prefers |
 //! | [`conditional`] | conditional requests |
 //! | [`range`] | the Range header |
 //! | [`exact`] | bodies of known length |
@@ -22,7 +25,9 @@
 //! | [`manifests`] | `POST /v1/manifests` |
 //! | [`problem`] | every error as problem details, in one table |
 
+pub mod accept;
 pub mod access;
+pub mod app;
 pub mod archive;
 pub mod conditional;
 pub mod door;
@@ -37,6 +42,7 @@ pub mod range;
 pub mod record;
 pub mod routes;
 pub mod serve;
+pub mod service;
 pub mod socket;
 pub mod taken;
 pub mod tries;

@@ -16,7 +16,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::routes::is_store_path;
+use super::service::is_store_path;
 use super::socket::ResetFlag;
 use crate::link::without_token;
 use crate::measure::{self, Running};
@@ -171,38 +171,30 @@ impl Record {
         let reason = failure.or(fields.reason);
         let link = fields.link.map(tracing::field::display);
         let reason = reason.as_deref();
+        // The level is part of what the macros make; the fields stand here once.
+        macro_rules! line {
+            ($level:ident) => {
+                $level!(
+                    request_id,
+                    method,
+                    path,
+                    status,
+                    link,
+                    bucket,
+                    prefix,
+                    entries,
+                    bytes,
+                    duration_ms,
+                    outcome,
+                    reason,
+                    "request"
+                )
+            };
+        }
         if failed {
-            warn!(
-                request_id,
-                method,
-                path,
-                status,
-                link,
-                bucket,
-                prefix,
-                entries,
-                bytes,
-                duration_ms,
-                outcome,
-                reason,
-                "request"
-            );
+            line!(warn);
         } else {
-            info!(
-                request_id,
-                method,
-                path,
-                status,
-                link,
-                bucket,
-                prefix,
-                entries,
-                bytes,
-                duration_ms,
-                outcome,
-                reason,
-                "request"
-            );
+            line!(info);
         }
     }
 }
@@ -230,6 +222,8 @@ fn route(path: &str) -> &'static str {
         "store"
     } else if path.starts_with("/d/") {
         "/d"
+    } else if path.starts_with("/assets/") {
+        "/assets"
     } else if path.starts_with("/v1/links") {
         "/v1/links"
     } else {

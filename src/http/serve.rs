@@ -14,7 +14,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::ServerConfig;
-use super::routes::{App, Service};
+use super::app::App;
+use super::service::Service;
 use super::socket::{ResetFlag, Socket};
 use crate::measure;
 
@@ -121,6 +122,10 @@ async fn accept(
     }
 }
 
+/// Bytes of frames that wait in front of the socket, beyond which no further frame is taken. hyper's own 400 kB would let
+/// a slow client hold as much of the memory budget.
+const WRITE_BUFFER: usize = 64 * 1024;
+
 struct Connection {
     service: Arc<Service>,
     header_timeout: Duration,
@@ -148,6 +153,7 @@ impl Connection {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
+            .max_buf_size(WRITE_BUFFER)
             .serve_connection(socket, answer);
         tokio::pin!(connection);
         let ended = tokio::select! {

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures::task::AtomicWaker;
 use tokio::time::Instant;
 
-use super::ledger::Ledger;
+use super::ledger::{FIRST, Ledger};
 use crate::measure;
 
 /// The budget where nobody says otherwise, in bytes.
@@ -114,7 +114,8 @@ impl MemoryBudget {
     pub fn admit(&self) -> Result<Share, Overloaded> {
         let opened = self.state().ledger.open();
         let opened = opened.or_else(|| {
-            self.reclaim(super::ledger::FIRST);
+            // To let somebody in is worth more than to have read far ahead.
+            self.reclaim(FIRST, Duration::ZERO);
             self.state().ledger.open()
         });
         let id = opened.ok_or_else(|| Overloaded {
@@ -149,16 +150,15 @@ impl MemoryBudget {
         self.state().ledger.accounts()
     }
 
-    /// Whether more than half of the budget is free: the time to be generous.
+    /// Whether downloads can still grow: the time to be generous.
     pub fn is_roomy(&self) -> bool {
         let state = self.state();
         state.ledger.free() > state.ledger.total() / 2
     }
 
-    /// Has bytes dropped that nobody takes, until `bytes` more are free or there are none of them.
-    fn reclaim(&self, bytes: usize) {
-        let now = Instant::now();
-        let Some(before) = now.checked_sub(PATIENCE) else {
+    /// Has bytes dropped that nobody took for as long as `patience`, until `bytes` more are free or there are no others.
+    fn reclaim(&self, bytes: usize, patience: Duration) {
+        let Some(before) = Instant::now().checked_sub(patience) else {
             return;
         };
         let candidates: Vec<(u64, Weak<dyn GivesWay>)> = {
@@ -225,7 +225,7 @@ impl Share {
             }
             state.ledger.missing(self.0.id, bytes)
         };
-        budget.reclaim(missing?);
+        budget.reclaim(missing?, PATIENCE);
         let taken = budget.state().take(&self.0, bytes);
         taken.then(|| self.reservation(bytes))
     }
@@ -364,7 +364,6 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::read_ahead::ledger::FIRST;
 
     /// Bytes that lie ready until they give way.
     #[derive(Debug)]
@@ -426,35 +425,44 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn bytes_that_nobody_takes_give_way() {
-        let budget = MemoryBudget::new(8 * FIRST);
+        let budget = MemoryBudget::new(16 * FIRST);
         let (slow, fast) = (budget.admit().unwrap(), budget.admit().unwrap());
         let (first, _mark) = ready(&slow, 2 * FIRST);
         let (second, _mark) = ready(&slow, 2 * FIRST);
         let _own = fast.try_take(4 * FIRST).unwrap();
-        assert!(!first.gone.load(Ordering::SeqCst));
-        let third = budget.admit();
-        assert!(third.is_err(), "they have not lain long enough");
+        assert!(fast.try_take(1).is_none(), "they have not lain long enough");
         tokio::time::advance(PATIENCE).await;
         *first.touched.lock().unwrap() = Instant::now();
-        let third = budget.admit().unwrap();
+        let _more = fast.try_take(2 * FIRST).unwrap();
         assert!(!first.gone.load(Ordering::SeqCst), "its client does read");
         assert!(second.gone.load(Ordering::SeqCst));
         assert_eq!(slow.used(), 2 * FIRST);
         tokio::time::advance(PATIENCE).await;
-        assert!(third.try_take(3 * FIRST).is_some());
+        assert!(fast.try_take(FIRST).is_some());
         assert!(first.gone.load(Ordering::SeqCst));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_first_reservation_never_gives_way() {
-        let budget = MemoryBudget::new(4 * FIRST);
+        let budget = MemoryBudget::new(8 * FIRST);
         let (slow, fast) = (budget.admit().unwrap(), budget.admit().unwrap());
         let (own, _mark) = ready(&slow, FIRST);
-        let _all = fast.try_take(2 * FIRST).unwrap();
-        let _last = budget.admit().unwrap();
+        let _all = fast.try_take(3 * FIRST).unwrap();
         tokio::time::advance(PATIENCE).await;
-        assert!(budget.admit().is_err());
+        assert!(fast.try_take(1).is_none());
         assert!(!own.gone.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn what_was_read_ahead_gives_way_at_once_to_who_comes_in() {
+        let budget = MemoryBudget::new(4 * FIRST);
+        let first = budget.admit().unwrap();
+        let (ahead, _mark) = ready(&first, 2 * FIRST);
+        let _others = (budget.admit().unwrap(), budget.admit().unwrap());
+        assert!(!ahead.gone.load(Ordering::SeqCst));
+        let _last = budget.admit().unwrap();
+        assert!(ahead.gone.load(Ordering::SeqCst));
+        assert!(budget.admit().is_err());
     }
 
     #[tokio::test]

@@ -23,7 +23,7 @@ pub(super) struct Buffer {
 
 #[derive(Debug)]
 struct State {
-    chunks: VecDeque<Bytes>,
+    chunks: VecDeque<Hashed>,
     /// Covers all bytes of the piece that were not taken yet, whether they have come or not.
     reservation: Option<Reservation>,
     progress: Progress,
@@ -35,6 +35,13 @@ struct State {
     is_head: bool,
     touched: Instant,
     idle: Option<IdleMark>,
+}
+
+/// A chunk and its hash, made by the reading side while the bytes are still in the processor's cache.
+#[derive(Debug)]
+struct Hashed {
+    bytes: Bytes,
+    hasher: Hasher,
 }
 
 #[derive(Debug)]
@@ -49,7 +56,8 @@ enum Progress {
 /// What the taker finds.
 #[derive(Debug)]
 pub(super) enum Found {
-    Chunk(Bytes),
+    /// The next bytes, and the hash of them.
+    Chunk(Bytes, Hasher),
     Nothing,
     End,
     Failed(StoreError),
@@ -89,9 +97,15 @@ impl Buffer {
 
     /// The next chunk has come.
     pub(super) fn push(&self, chunk: Bytes) {
+        let mut hasher = Hasher::new();
+        hasher.update(&chunk);
+        let hashed = Hashed {
+            bytes: chunk,
+            hasher,
+        };
         let wake = {
             let mut state = self.state();
-            state.chunks.push_back(chunk);
+            state.chunks.push_back(hashed);
             state.is_head
         };
         if wake {
@@ -156,7 +170,8 @@ impl Buffer {
                     idle = state.idle.take();
                 }
                 let reservation = state.reservation.as_mut();
-                (chunk.clone(), reservation.map(|all| all.split(chunk.len())))
+                let reservation = reservation.map(|all| all.split(chunk.bytes.len()));
+                (chunk, reservation)
             } else {
                 return match &mut state.progress {
                     Progress::Reading => Found::Nothing,
@@ -167,10 +182,11 @@ impl Buffer {
             }
         };
         drop(idle);
-        Found::Chunk(match reservation {
-            Some(reservation) => reservation.cover(chunk),
-            None => chunk,
-        })
+        let bytes = match reservation {
+            Some(reservation) => reservation.cover(chunk.bytes),
+            None => chunk.bytes,
+        };
+        Found::Chunk(bytes, chunk.hasher)
     }
 
     /// What is known of the piece as a whole, once its first bytes have come: with `computed`, not before all of it has;
@@ -195,7 +211,10 @@ impl Buffer {
         let computed = computed.then(|| {
             state.hashed.unwrap_or_else(|| {
                 let mut hasher = Hasher::new();
-                state.chunks.iter().for_each(|chunk| hasher.update(chunk));
+                state
+                    .chunks
+                    .iter()
+                    .for_each(|chunk| hasher.combine(&chunk.hasher));
                 hasher.finalize()
             })
         });

@@ -3,7 +3,8 @@
 //! Every download has an account. It *holds* a part of the budget and *uses* a part of what it holds. The invariants:
 //! an account holds at least [`FIRST`] bytes from its opening to its closing; it never uses more than it holds; all
 //! accounts together hold at most the total, but for what is recorded without asking ([`Ledger::record`]). From the
-//! first one follows that every download can go on, whatever the others do.
+//! first one follows that every download can go on, whatever the others do. Accounts grow only within the first half of
+//! the total: the other one is kept for those who come in.
 
 use std::collections::BTreeMap;
 
@@ -61,8 +62,12 @@ impl Ledger {
         self.accounts.len()
     }
 
-    /// The most that one account may hold: [`MOST`], but no more than half of the budget, so that one download cannot
-    /// keep all others out.
+    /// The bytes that accounts may still grow by.
+    fn room(&self) -> usize {
+        (self.total / 2).saturating_sub(self.held)
+    }
+
+    /// The most that one account may hold: [`MOST`], but no more than half of the budget.
     pub fn most(&self) -> usize {
         MOST.min(self.total / 2).max(FIRST)
     }
@@ -97,10 +102,10 @@ impl Ledger {
         self.accounts.get(&id).map_or(0, |account| account.used)
     }
 
-    /// The most that an account could use now, in bytes: what it holds, and what is free.
+    /// The most that an account could use now, in bytes: what it holds, and what it could grow by.
     pub fn reach(&self, id: u64) -> usize {
         let held = self.accounts.get(&id).map_or(0, |account| account.held);
-        self.most().min(held.saturating_add(self.free()))
+        self.most().min(held.saturating_add(self.room()))
     }
 
     /// Whether an account holds more than its first reservation.
@@ -109,18 +114,18 @@ impl Ledger {
         account.is_some_and(|account| account.held > FIRST)
     }
 
-    /// By how many bytes the budget falls short of letting this account use `bytes` more; 0 where it does not. `None`
-    /// where the account may not have them, however much is free.
+    /// By how many bytes the others hold too much for this account to use `bytes` more; 0 where they do not. `None` where
+    /// the account may not have them, whatever the others hold.
     pub fn missing(&self, id: u64, bytes: usize) -> Option<usize> {
         let account = self.accounts.get(&id)?;
         let used = account.used.saturating_add(bytes);
         (used <= self.most()).then(|| {
             used.saturating_sub(account.held)
-                .saturating_sub(self.free())
+                .saturating_sub(self.room())
         })
     }
 
-    /// Uses `bytes` more, of what the account holds first and of what is free then; `false` where both are not enough.
+    /// Uses `bytes` more: first of what the account holds, then it grows; `false` where both are not enough.
     #[must_use]
     pub fn take(&mut self, id: u64, bytes: usize) -> bool {
         if self.missing(id, bytes) != Some(0) {
@@ -197,10 +202,10 @@ mod tests {
         for (&id, account) in &ledger.accounts {
             for bytes in [1, FIRST / 2, FIRST, 2 * FIRST] {
                 step(&|next| {
-                    let (free, before) = (next.free(), next.clone());
+                    let (room, before) = (next.room(), next.clone());
                     let granted = next.take(id, bytes);
                     let used = account.used + bytes;
-                    let fits = used.saturating_sub(account.held) <= free && used <= next.most();
+                    let fits = used.saturating_sub(account.held) <= room && used <= next.most();
                     assert_eq!(granted, fits);
                     assert!(
                         granted || *next == before,
@@ -222,20 +227,21 @@ mod tests {
 
     #[test]
     fn every_short_history_keeps_the_books() {
-        for total in [0, FIRST, 2 * FIRST, 4 * FIRST + 1, 8 * FIRST] {
+        for total in [0, FIRST, 2 * FIRST, 8 * FIRST + 1, 16 * FIRST] {
             explore(&Ledger::new(total), 5, &mut HashSet::new());
         }
     }
 
     #[test]
     fn everything_comes_back() {
-        let mut ledger = Ledger::new(10 * FIRST);
+        let mut ledger = Ledger::new(24 * FIRST);
         let ids: Vec<u64> = (0..3).map(|_| ledger.open().unwrap()).collect();
         for (n, &id) in ids.iter().enumerate() {
             assert!(ledger.take(id, (n + 1) * FIRST));
             ledger.record(id, 1000);
         }
         assert_eq!(ledger.held(), 6 * FIRST + 3000);
+        assert_eq!(ledger.reach(ids[0]), 7 * FIRST - 3000);
         for (n, &id) in ids.iter().enumerate() {
             ledger.give(id, (n + 1) * FIRST);
             ledger.close(id);

@@ -27,6 +27,10 @@ use crate::store::StoreError;
 /// The most reads of one download under way at once.
 pub const MOST_READS: usize = 64;
 
+/// What each read at once needs a share to reach, in bytes: its connection's own buffers, which grow to some 400 kB and
+/// stay, are not charged to anybody.
+const REACH_PER_READ: usize = 512 * 1024;
+
 /// The most pieces begun and not passed on; it bounds what objects without bytes can pile up.
 const MOST_PIECES: usize = 1024;
 
@@ -156,6 +160,9 @@ where
 
     /// The next event, or `None` after the last item.
     ///
+    /// It may wait for bytes that were given out before to be dropped. So whoever takes events must let go of their
+    /// bytes in its own time, as a socket does, and not only when the next event is there.
+    ///
     /// # Errors
     /// [`ReadAheadError`]; nothing can be read after that. A read's failure comes at its own place in the sequence, so
     /// that what comes before it does not depend on timing.
@@ -193,10 +200,10 @@ where
             return self.poll_begin();
         }
         match head.buffer.take() {
-            Found::Chunk(chunk) if chunk.is_empty() => Poll::Ready(Ok(None)),
-            Found::Chunk(chunk) => {
+            Found::Chunk(chunk, _) if chunk.is_empty() => Poll::Ready(Ok(None)),
+            Found::Chunk(chunk, hasher) => {
                 head.at += chunk.len() as u64;
-                self.passing.hasher.update(&chunk);
+                self.passing.hasher.combine(&hasher);
                 let idle = self.under_way.load(Ordering::Relaxed) == 0;
                 self.window.taken(chunk.len(), idle);
                 Poll::Ready(Ok(Some(Event::Data(chunk))))
@@ -287,7 +294,8 @@ where
     /// Begins as many reads as the window and the share allow; `true` where there is nothing more to read.
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<bool, ReadAheadError<E>> {
         loop {
-            let busy = self.under_way.load(Ordering::Relaxed) >= self.most_reads;
+            let most = (self.share.reach() / REACH_PER_READ).clamp(1, self.most_reads);
+            let busy = self.under_way.load(Ordering::Relaxed) >= most;
             if (busy && !self.queue.is_empty()) || self.queue.len() >= MOST_PIECES {
                 return Ok(false);
             }

@@ -535,11 +535,8 @@ async fn a_page_shows_what_there_is() {
     );
     assert!(text.contains(&format!("href=\"{}\"", link.path)), "{text}");
     let policy = page.headers["content-security-policy"].to_str().unwrap();
-    assert!(
-        policy.starts_with("default-src 'none'; style-src 'sha256-"),
-        "{policy}"
-    );
-    assert!(!text.contains("<script") && !text.contains("style="));
+    assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+    assert!(!policy.contains("unsafe") && !text.contains("style="));
 
     let manifest = server.get(&format!("{path}/manifest.jsonl")).await;
     assert_eq!(manifest.headers["content-type"], "application/x-ndjson");

@@ -22,6 +22,7 @@ mod manifests;
 mod metrics;
 mod nginx;
 mod outcomes;
+mod pages;
 mod program;
 mod readers;
 mod scale;

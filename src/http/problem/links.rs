@@ -34,7 +34,7 @@ impl Problem {
     pub(in crate::http) fn passphrase_required() -> Problem {
         Problem::new(
             StatusCode::UNAUTHORIZED,
-            "passphrase-required",
+            "passphrase-needed",
             "The link asks for a passphrase",
             "send the passphrase of the link as the password of HTTP Basic, with any user name (curl -u x, wget --user=x --ask-password)",
         )
@@ -56,7 +56,7 @@ impl Problem {
         let seconds = wait.as_secs() + 1;
         Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
-            "too-many-tries",
+            "passphrase-throttled",
             "Too many wrong passphrases",
             format!("wrong passphrases were tried too often for this link; try again in {seconds} s"),
         )
@@ -82,6 +82,15 @@ impl Problem {
             "not-found",
             "Not found",
             "that is not the id of a link",
+        )
+    }
+
+    pub(in crate::http) fn no_such_folder() -> Problem {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "Not found",
+            "the link has no folder of this name",
         )
     }
 

@@ -168,11 +168,19 @@ async fn download(plan: &Plan) {
                 }
             }
             assert!(budget.held() <= budget.total());
-            match event(&mut ahead).await {
+            let second = Duration::from_secs(1);
+            let next = match tokio::time::timeout(second, event(&mut ahead)).await {
+                Ok(next) => next,
+                Err(_) => {
+                    // A socket empties itself, whether there is more to come or not.
+                    socket.clear();
+                    event(&mut ahead).await
+                }
+            };
+            match next {
                 Event::Data(chunk) => {
                     assert_eq!(chunk, content[at..at + chunk.len()], "at {at} of {key}");
                     at += chunk.len();
-                    // The socket of a test takes everything that is asked for while it is full.
                     socket.clear();
                     socket.push(chunk);
                 }
@@ -211,8 +219,9 @@ proptest! {
             .build()
             .unwrap()
             .block_on(async {
-                let hour = Duration::from_secs(3600 * 24);
-                tokio::time::timeout(hour, download(&plan)).await.expect("no deadlock");
+                // Chunk by chunk, with seconds between them, takes its days.
+                let month = Duration::from_secs(3600 * 24 * 30);
+                tokio::time::timeout(month, download(&plan)).await.expect("no deadlock");
             });
     }
 }
@@ -317,15 +326,15 @@ async fn without_memory_a_small_object_is_read_twice() {
     let script = Script::new(Behaviour::calm(Duration::from_millis(20)), 1);
     let budget = MemoryBudget::new(8 * MIB);
     let (share, other) = (budget.admit().unwrap(), budget.admit().unwrap());
-    let others = budget.admit().unwrap();
-    let _taken = (other.try_take(4 * MIB), others.try_take(4 * MIB - FIRST));
+    // All that downloads may grow by.
+    let _taken = other.try_take(4 * MIB - FIRST).unwrap();
     let items = vec![
         script.item("a", MIB, SMALL),
         script.item("b", 20_000, SMALL),
     ];
     let mut ahead = ahead(&script, items, share);
     item(&mut ahead, &script, "a").await;
-    assert_eq!(script.bytes(), 2 * MIB + 20_000);
+    assert_eq!(script.bytes(), 2 * MIB);
     assert_eq!(script.gets("a"), 1 + MIB / SMALLEST_PIECE as usize);
     item(&mut ahead, &script, "b").await;
     assert_eq!(script.gets("b"), 1);
@@ -361,12 +370,13 @@ async fn what_gave_way_is_read_again() {
     };
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(budget.held() > FIRST);
-    let (one, two) = (budget.admit().unwrap(), budget.admit().unwrap());
-    let _taken = (
-        one.try_take(2 * MIB).unwrap(),
-        two.try_take(2 * MIB - FIRST).unwrap(),
+    let other = budget.admit().unwrap();
+    let _taken = other.try_take(2 * MIB - FIRST).unwrap();
+    assert_eq!(
+        budget.held(),
+        2 * MIB,
+        "of its own, the first reservation is left"
     );
-    assert_eq!(budget.held(), 4 * MIB, "its first reservation is left");
     let content = script.content("a");
     rest(&mut ahead, &content.slice(first.len()..)).await;
     for n in 0..9 {

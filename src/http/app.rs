@@ -1,0 +1,79 @@
+//! What every handler can reach: the checked configuration, the door, the links.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::door::Door;
+use super::links::Links;
+use super::{Problem, ServerConfig};
+use crate::manifest::Selection;
+use crate::store::Bucket;
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct App {
+    /// The checked configuration.
+    pub config: Arc<ServerConfig>,
+    pub(super) door: Arc<Door>,
+    links: Option<Links>,
+}
+
+impl App {
+    /// What handlers of a server that listens on `address` can reach.
+    pub fn new(config: ServerConfig, address: SocketAddr) -> App {
+        let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
+        App {
+            links: Links::new(&config.store, &config.links),
+            config: Arc::new(config),
+            door: Arc::new(door),
+        }
+    }
+
+    /// The selection that a request means, with the server's defaults where it says nothing.
+    ///
+    /// # Errors
+    /// 400 `malformed-selection`.
+    pub fn selection(
+        &self,
+        bucket: Option<&str>,
+        prefix: Option<&str>,
+        include: &[String],
+    ) -> Result<Selection, Problem> {
+        let bucket = self.bucket(bucket)?;
+        let prefix = prefix.unwrap_or(&self.config.default_prefix);
+        let selection = Selection::new(bucket, prefix, include)?;
+        Ok(selection.apart_from(&self.config.links.state_prefix))
+    }
+
+    /// The bucket that a request means.
+    ///
+    /// # Errors
+    /// 400 `malformed-selection`.
+    pub fn bucket(&self, name: Option<&str>) -> Result<Bucket, Problem> {
+        match name.filter(|name| !name.is_empty()) {
+            Some(name) => Ok(Bucket::new(name)?),
+            None => {
+                let default = self.config.default_bucket.clone();
+                default.ok_or_else(Problem::no_bucket)
+            }
+        }
+    }
+
+    /// The server's links.
+    ///
+    /// # Errors
+    /// 409 `no-state-bucket`.
+    pub fn links(&self) -> Result<&Links, Problem> {
+        self.links.as_ref().ok_or_else(Problem::no_state_bucket)
+    }
+
+    /// What URLs of this server begin with, if it is known: the public URL, or on loopback what the client calls it.
+    pub fn base_url(&self, headers: &HeaderMap) -> Option<String> {
+        match &self.config.public_url {
+            Some(url) => Some(url.as_str().trim_end_matches('/').to_owned()),
+            None => self.door.loopback_url(headers),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The part of the table that is about archives and manifests.
+
+use http::{StatusCode, header};
+
+use super::{Problem, RETRY_AFTER};
+use crate::download::DownloadError;
+use crate::manifest::ManifestError;
+
+impl From<DownloadError> for Problem {
+    fn from(error: DownloadError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            DownloadError::NothingSelected => Problem::new(
+                StatusCode::NOT_FOUND,
+                "nothing-selected",
+                "Nothing is selected",
+                detail,
+            ),
+            DownloadError::Archived { keys } => Problem::archived(detail, &keys),
+            DownloadError::Overloaded(_) => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "Too many downloads",
+                detail,
+            )
+            .with_header(header::RETRY_AFTER, RETRY_AFTER),
+            DownloadError::Store(error) => error.into(),
+            DownloadError::Scan(error) => Problem::from(error.as_ref()),
+            DownloadError::Link(error) => error.into(),
+            DownloadError::ChecksumsPending { needed, missing } => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "checksums-pending",
+                "Checksums are being computed",
+                detail,
+            )
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+            .with("needed", needed)
+            .with("missing", missing),
+            DownloadError::WrongCrc32 { .. } | DownloadError::Unstable { .. } => Problem::new(
+                StatusCode::BAD_GATEWAY,
+                "wrong-checksum",
+                "An object does not match its checksum",
+                detail,
+            ),
+        }
+    }
+}
+
+impl From<ManifestError> for Problem {
+    fn from(error: ManifestError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            ManifestError::Store(error) => error.into(),
+            ManifestError::InvalidExpiry { .. } => Problem::new(
+                StatusCode::BAD_REQUEST,
+                "invalid-expiry",
+                "Invalid expiry",
+                detail,
+            ),
+            _ => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "manifest-too-large",
+                "The manifest is too large",
+                detail,
+            ),
+        }
+    }
+}

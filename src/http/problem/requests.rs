@@ -1,0 +1,140 @@
+//! The part of the table that is about requests: what is asked for in a way that cannot be answered.
+
+use http::{HeaderValue, StatusCode, header};
+
+use super::Problem;
+use crate::manifest::InvalidSelection;
+use crate::store::InvalidBucket;
+
+impl Problem {
+    pub(in crate::http) fn not_found(path: &str) -> Problem {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "Not found",
+            format!("there is nothing at {path:?}"),
+        )
+    }
+
+    pub(in crate::http) fn method_not_allowed(method: &str, path: &str) -> Problem {
+        let detail = format!("{path} does not take {method}; the Allow header names what it takes");
+        Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "Method not allowed",
+            detail,
+        )
+    }
+
+    pub(in crate::http) fn malformed_query(detail: &str) -> Problem {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-query",
+            "Malformed query",
+            detail,
+        )
+    }
+
+    pub(in crate::http) fn malformed_body(detail: &str) -> Problem {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-body",
+            "Malformed body",
+            detail,
+        )
+    }
+
+    pub(in crate::http) fn body_too_large(limit: usize) -> Problem {
+        let detail = format!("the body has more than {limit} bytes");
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            "Body too large",
+            detail,
+        )
+    }
+
+    pub(in crate::http) fn not_json() -> Problem {
+        let detail = "send the body as JSON, with Content-Type: application/json";
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not-json",
+            "Not JSON",
+            detail,
+        )
+    }
+
+    pub(in crate::http) fn no_bucket() -> Problem {
+        Problem::malformed_selection(
+            "name a bucket; this server has no default one (--bucket, BUCKET_NAME)",
+        )
+    }
+
+    pub(in crate::http) fn unauthorized(detail: &str) -> Problem {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "An API key is needed",
+            detail,
+        )
+        .with_header(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"sheaf\""),
+        )
+    }
+
+    pub(in crate::http) fn forbidden_host(host: &str) -> Problem {
+        let detail = format!(
+            "this server has no API keys, so it answers only to its own name, and not to {host:?}; see --public-url"
+        );
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "forbidden-host",
+            "Unknown host name",
+            detail,
+        )
+    }
+
+    pub(in crate::http) fn not_resumable() -> Problem {
+        let detail = "a live archive is made anew by every request and cannot be resumed or read in part; \
+                      a link can: create one with POST /v1/links, or download again from the start";
+        Problem::new(
+            StatusCode::CONFLICT,
+            "not-resumable",
+            "A live archive cannot be resumed",
+            detail,
+        )
+        .with_header(header::ACCEPT_RANGES, HeaderValue::from_static("none"))
+    }
+
+    pub(super) fn malformed_selection(detail: impl Into<String>) -> Problem {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-selection",
+            "Malformed selection",
+            detail,
+        )
+    }
+
+    pub(super) fn archived(detail: String, keys: &[String]) -> Problem {
+        Problem::new(
+            StatusCode::CONFLICT,
+            "archived",
+            "Objects are archived",
+            detail,
+        )
+        .with("keys", keys)
+    }
+}
+
+impl From<InvalidSelection> for Problem {
+    fn from(error: InvalidSelection) -> Problem {
+        Problem::malformed_selection(error.to_string())
+    }
+}
+
+impl From<InvalidBucket> for Problem {
+    fn from(error: InvalidBucket) -> Problem {
+        Problem::malformed_selection(error.to_string())
+    }
+}
