@@ -16,7 +16,7 @@ use crate::support::{client, sdk};
 /// What is put into the bucket: small and large, of one part and of several.
 fn files() -> Vec<(&'static str, Bytes)> {
     let content = |seed: usize, length: usize| -> Bytes {
-        (0..length).map(|n| (n * (seed + 2) >> 5) as u8).collect()
+        (0..length).map(|n| ((n * (seed + 2)) >> 5) as u8).collect()
     };
     vec![
         ("links/a.pdf", content(1, 3000)),

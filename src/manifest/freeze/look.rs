@@ -120,13 +120,12 @@ impl Look {
         };
         let is_large = object.size > INLINE_MAX;
         let mut crc32 = None;
-        if by_head || object.may_be_archived || is_large && object.has_crc32 {
-            if let Some(head) = self.head(&object).await? {
-                object.archived = head.object.archived;
-                crc32 = head.crc32.filter(|_| is_large);
-                if by_head {
-                    object.version_id = head.version_id;
-                }
+        let asks = by_head || object.may_be_archived || is_large && object.has_crc32;
+        if asks && let Some(head) = self.head(&object).await? {
+            object.archived = head.object.archived;
+            crc32 = head.crc32.filter(|_| is_large);
+            if by_head {
+                object.version_id = head.version_id;
             }
         }
         self.complete(Seen { object, crc32 }).await
