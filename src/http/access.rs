@@ -169,7 +169,9 @@ fn has_last_byte(response: &Response) -> bool {
         StatusCode::OK => true,
         StatusCode::PARTIAL_CONTENT => {
             let range = response.headers().get(header::CONTENT_RANGE);
-            let range = range.and_then(|range| range.to_str().ok()).unwrap_or_default();
+            let range = range
+                .and_then(|range| range.to_str().ok())
+                .unwrap_or_default();
             let numbers = range.strip_prefix("bytes ").and_then(|range| {
                 let (part, length) = range.split_once('/')?;
                 let (_, last) = part.split_once('-')?;
@@ -200,7 +202,10 @@ mod tests {
         let of = |value: &str| password(&headers(&[value]));
         assert_eq!(of(&basic("x:pass:word ü")).as_deref(), Some("pass:word ü"));
         assert_eq!(of(&basic(":p")).as_deref(), Some("p"));
-        assert_eq!(of(&basic("x:").replace("Basic", "bAsIc")).as_deref(), Some(""));
+        assert_eq!(
+            of(&basic("x:").replace("Basic", "bAsIc")).as_deref(),
+            Some("")
+        );
         for other in ["Bearer abc", "Basic", "Basic !", &basic("no colon")] {
             assert_eq!(of(other), None, "{other}");
         }

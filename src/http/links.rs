@@ -5,25 +5,25 @@ use std::time::{Duration, SystemTime};
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Problem;
 use super::access::Passphrases;
-use super::manifests::{json, one_or_many};
 use super::record::Details;
 use super::routes::App;
 use crate::download::Scanner;
 use crate::link::{Grant, KeyRing};
+use crate::manifest::freeze::Scan;
 use crate::manifest::issue::{DEFAULT_LIFE, unix};
 use crate::manifest::{Chosen, Downloads, Library, Open, StateSpace, Wish, issue};
 use crate::store::Store;
 
-/// The largest request body, in bytes: a list of keys may be long.
-const BODY_LIMIT: usize = 32 << 20;
+mod request;
+
+use request::Asked;
 
 /// What a server needs for links.
 #[derive(Clone, Debug)]
@@ -84,57 +84,52 @@ impl Links {
     }
 }
 
-/// The body of the request; every field may be left out.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Request {
-    bucket: Option<String>,
-    prefix: Option<String>,
-    keys: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "one_or_many")]
-    include: Vec<String>,
-    filename: Option<String>,
-    /// Seconds.
-    expires_in: Option<u64>,
-}
-
 /// Freezes a selection or a list of keys, and answers 201 with the link's URLs.
+///
+/// However long that takes, the request waits; a client that goes away ends it, and nothing is left.
 ///
 /// # Errors
 /// See [`Problem`]; nothing is left in the bucket then.
 pub async fn create(
     State(app): State<App>,
     Extension(details): Extension<Details>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let request: Request = json(&headers, body, BODY_LIMIT).await?;
+    let asked = Asked::read(query.as_deref(), &headers, body).await?;
     let links = app.links()?;
     let base = app.base_url(&headers).ok_or_else(Problem::no_public_url)?;
-    let chosen = match request.keys {
-        Some(_) if request.prefix.is_some() || !request.include.is_empty() => {
-            return Err(Problem::malformed_body(
-                "name either keys, or a prefix and patterns",
-            ));
-        }
-        Some(keys) => Chosen::Keys {
-            bucket: app.bucket(request.bucket.as_deref())?,
-            keys,
+    let chosen = match asked.wanted {
+        Some(wanted) => Chosen::Keys {
+            bucket: app.bucket(asked.bucket.as_deref())?,
+            prefix: asked.prefix.unwrap_or_default(),
+            wanted,
             state_prefix: app.config.links.state_prefix.clone(),
         },
         None => Chosen::Selection(app.selection(
-            request.bucket.as_deref(),
-            request.prefix.as_deref(),
-            &request.include,
+            asked.bucket.as_deref(),
+            asked.prefix.as_deref(),
+            &asked.include,
         )?),
     };
-    if let Chosen::Selection(selection) = &chosen {
-        details.selection(selection.bucket().as_str(), selection.prefix());
+    match &chosen {
+        Chosen::Selection(selection) => {
+            details.selection(selection.bucket().as_str(), selection.prefix());
+        }
+        Chosen::Keys { bucket, prefix, .. } => details.selection(bucket.as_str(), prefix),
     }
+    let scan = asked.scan.then(|| Scan {
+        budget: app.config.memory.clone(),
+        told: None,
+    });
     let wish = Wish {
         chosen,
-        filename: request.filename,
-        expires_in: request.expires_in.map_or(DEFAULT_LIFE, Duration::from_secs),
+        filename: asked.filename,
+        expires_in: asked.expires_in.map_or(DEFAULT_LIFE, Duration::from_secs),
+        scan,
+        passphrase: asked.passphrase,
+        max_downloads: asked.max_downloads,
         base,
     };
     let store = &app.config.store;

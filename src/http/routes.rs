@@ -44,7 +44,10 @@ impl Service {
                 "/d/{link}/{filename}",
                 on(MethodFilter::GET.or(MethodFilter::HEAD), archive::download),
             )
-            .route_layer(axum::middleware::from_fn_with_state(app.clone(), access::guard));
+            .route_layer(axum::middleware::from_fn_with_state(
+                app.clone(),
+                access::guard,
+            ));
         let router = api
             .merge(links)
             .route("/assets/{name}", get(assets::show))

@@ -74,7 +74,10 @@ impl ResetFlag {
     }
 
     fn receipts(&self) -> MutexGuard<'_, Vec<Receipt>> {
-        self.0.receipts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .receipts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn resets(&self) -> bool {

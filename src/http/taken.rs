@@ -89,7 +89,10 @@ mod tests {
         let flag = ResetFlag::default();
         let (body, called) = answer(&flag);
         assert_eq!(body.collect().await.unwrap().to_bytes(), "content");
-        assert!(!called.load(Ordering::SeqCst), "it may still lie in a buffer");
+        assert!(
+            !called.load(Ordering::SeqCst),
+            "it may still lie in a buffer"
+        );
         flag.taken();
         assert!(called.load(Ordering::SeqCst));
     }

@@ -143,7 +143,10 @@ mod tests {
             tries.take(id, start).unwrap();
         }
         assert_eq!(tries.take(id, start), Err(PAUSE));
-        assert!(tries.take(Uuid::new_v4(), start).is_ok(), "each link has its own");
+        assert!(
+            tries.take(Uuid::new_v4(), start).is_ok(),
+            "each link has its own"
+        );
         let later = start + PAUSE / 3;
         assert_eq!(tries.take(id, later), Err(PAUSE - PAUSE / 3));
         assert!(tries.take(id, start + PAUSE).is_ok());

@@ -51,7 +51,11 @@ impl Downloads {
     ///
     /// # Errors
     /// As the store says, where it has to be asked.
-    pub async fn used_up_since(&self, id: Uuid, most: NonZeroU32) -> Result<Option<i64>, StoreError> {
+    pub async fn used_up_since(
+        &self,
+        id: Uuid,
+        most: NonZeroU32,
+    ) -> Result<Option<i64>, StoreError> {
         self.used_up_at(id, most, Instant::now()).await
     }
 
@@ -97,7 +101,11 @@ impl Downloads {
     pub fn count(&self, id: Uuid) {
         let (download, now) = (Uuid::new_v4(), unix(SystemTime::now()));
         let now = i64::try_from(now).unwrap_or(i64::MAX);
-        self.lock().entry(id).or_default().done.insert(download, now);
+        self.lock()
+            .entry(id)
+            .or_default()
+            .done
+            .insert(download, now);
         let key = self.space.key(StateKey::Download(id, download));
         let (store, bucket) = (self.store.clone(), self.space.bucket.clone());
         tokio::spawn(async move {

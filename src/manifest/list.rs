@@ -4,6 +4,8 @@
 //! what anything else wrote. Its size and ETag, where they stand there, are claims about the object. It is read as it
 //! comes; what is kept of it are its keys and those claims, and not the URLs that make up most of it.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 /// The most keys in one list.
@@ -40,6 +42,35 @@ impl From<String> for Wanted {
     }
 }
 
+/// A key, and where it stands in a list, for people to find it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The whole key.
+    pub key: String,
+    /// The number of its line, from 1 on.
+    pub line: Option<u64>,
+}
+
+impl Place {
+    /// Where something that is asked for stands.
+    pub fn of(wanted: &Wanted) -> Place {
+        Place {
+            key: wanted.key.clone(),
+            line: wanted.line,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.key.escape_default())?;
+        match self.line {
+            Some(line) => write!(f, " (line {line})"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why a manifest cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidList {
@@ -58,7 +89,9 @@ pub enum InvalidList {
         line: u64,
     },
     /// More than one archive is made of.
-    #[error("at line {line} the list has more than {MOST_KEYS} keys, or more than {MOST_BYTES} bytes of them")]
+    #[error(
+        "at line {line} the list has more than {MOST_KEYS} keys, or more than {MOST_BYTES} bytes of them"
+    )]
     TooLong {
         /// The number of the first line that is too much, from 1 on.
         line: u64,
@@ -206,7 +239,9 @@ mod tests {
             ("{\"key\":\"\\ud800\"}", 1),
         ] {
             match read(text.as_bytes(), 5) {
-                Err(InvalidList::Malformed { line: found, .. }) => assert_eq!(found, line, "{text}"),
+                Err(InvalidList::Malformed { line: found, .. }) => {
+                    assert_eq!(found, line, "{text}")
+                }
                 other => panic!("{text}: {other:?}"),
             }
         }
@@ -215,9 +250,15 @@ mod tests {
 
     #[test]
     fn bounds_hold() {
-        let long = format!("{{\"key\":\"a\"}}\n{{\"key\":\"{}\"}}\n", "k".repeat(LONGEST_LINE));
+        let long = format!(
+            "{{\"key\":\"a\"}}\n{{\"key\":\"{}\"}}\n",
+            "k".repeat(LONGEST_LINE)
+        );
         for cut in [7, 4096, long.len()] {
-            assert_eq!(read(long.as_bytes(), cut), Err(InvalidList::LongLine { line: 2 }));
+            assert_eq!(
+                read(long.as_bytes(), cut),
+                Err(InvalidList::LongLine { line: 2 })
+            );
         }
         let mut reader = ListReader::default();
         let line = format!("{{\"key\":\"{}\"}}\n", "k".repeat(60 << 10));

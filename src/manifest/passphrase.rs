@@ -100,7 +100,10 @@ impl PassphraseHash {
             return false;
         };
         // The time that it takes does not depend on where they differ.
-        let differences = found.iter().zip(&expected).fold(0, |sum, (a, b)| sum | (a ^ b));
+        let differences = found
+            .iter()
+            .zip(&expected)
+            .fold(0, |sum, (a, b)| sum | (a ^ b));
         expected.len() == HASH && differences == 0
     }
 
@@ -141,10 +144,22 @@ mod tests {
     fn what_is_stored_cannot_cost_without_bound() {
         let sound = Passphrase::new("12345678").unwrap().hash();
         for dear in [
-            PassphraseHash { memory_kib: u32::MAX, ..sound.clone() },
-            PassphraseHash { passes: u32::MAX, ..sound.clone() },
-            PassphraseHash { salt: "x".to_owned(), ..sound.clone() },
-            PassphraseHash { hash: String::new(), ..sound.clone() },
+            PassphraseHash {
+                memory_kib: u32::MAX,
+                ..sound.clone()
+            },
+            PassphraseHash {
+                passes: u32::MAX,
+                ..sound.clone()
+            },
+            PassphraseHash {
+                salt: "x".to_owned(),
+                ..sound.clone()
+            },
+            PassphraseHash {
+                hash: String::new(),
+                ..sound.clone()
+            },
         ] {
             assert!(!dear.is_of("12345678"));
         }
@@ -153,9 +168,15 @@ mod tests {
 
     #[test]
     fn passphrases_are_checked_and_not_shown() {
-        assert!(matches!(Passphrase::new("short"), Err(InvalidPassphrase::Length { length: 5 })));
+        assert!(matches!(
+            Passphrase::new("short"),
+            Err(InvalidPassphrase::Length { length: 5 })
+        ));
         assert!(Passphrase::new(&"x".repeat(1025)).is_err());
-        assert_eq!(Passphrase::new("line\nbreak"), Err(InvalidPassphrase::Control));
+        assert_eq!(
+            Passphrase::new("line\nbreak"),
+            Err(InvalidPassphrase::Control)
+        );
         let passphrase = Passphrase::new("correct horse").unwrap();
         assert!(!format!("{passphrase:?}").contains("horse"));
     }

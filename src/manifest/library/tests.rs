@@ -189,6 +189,9 @@ async fn links_live_as_long_as_is_sensible() {
             chosen: Chosen::Selection(Selection::new(bucket(), "", &[]).unwrap()),
             filename: None,
             expires_in: Duration::from_secs(seconds),
+            scan: None,
+            passphrase: None,
+            max_downloads: None,
             base: "http://h".to_owned(),
         };
         let issued = issue(

@@ -138,7 +138,8 @@ impl Header {
 
 /// The rest of a file behind its magic.
 fn behind_magic(file: &[u8]) -> Option<&[u8]> {
-    file.strip_prefix(&MAGIC).or_else(|| file.strip_prefix(&MAGIC_GUARDED))
+    file.strip_prefix(&MAGIC)
+        .or_else(|| file.strip_prefix(&MAGIC_GUARDED))
 }
 
 /// Why a file is no stored manifest that can be used.
