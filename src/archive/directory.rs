@@ -31,12 +31,9 @@ impl Directory {
 
     /// The next frame of about 64 KiB; `None` after the last one.
     ///
-    /// The layout must be the same each time, with nothing pushed in between. `crc32s` holds the CRC-32 of each of
-    /// its entries.
-    ///
-    /// # Panics
-    /// If a CRC-32 is missing.
-    pub fn next(&mut self, layout: &Layout, crc32s: &[u32]) -> Option<Bytes> {
+    /// The layout must be the same each time, with nothing pushed in between. `crc32` is asked for the CRC-32 of each
+    /// entry whose header the frame touches.
+    pub fn next(&mut self, layout: &Layout, mut crc32: impl FnMut(usize) -> u32) -> Option<Bytes> {
         let end_record = layout.end_record();
         let headers = layout.directory_len();
         let end = self.rest.end.min(headers.saturating_add(end_record.len()));
@@ -58,7 +55,7 @@ impl Directory {
             if !frame.is_empty() && frame.len() as u64 + len > FRAME as u64 {
                 break;
             }
-            layout.put_central_header(index, crc32s[index], &mut frame);
+            layout.put_central_header(index, crc32(index), &mut frame);
             at += len;
             index += 1;
         }

@@ -166,7 +166,7 @@ impl Layout {
     /// borrows nothing.
     pub fn directory<'a>(&'a self, crc32s: &'a [u32]) -> impl Iterator<Item = Bytes> + 'a {
         let mut directory = Directory::new();
-        std::iter::from_fn(move || directory.next(self, crc32s))
+        std::iter::from_fn(move || directory.next(self, |index| crc32s[index]))
     }
 
     /// The segments of a range of the archive's bytes, in order and without a gap. What is beyond the end is ignored.

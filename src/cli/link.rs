@@ -13,6 +13,7 @@ use crate::config::{Environment, LinkKeys, StoreArgs, StoreConfig, web_url};
 use crate::manifest::issue::LONGEST_LIFE;
 use crate::manifest::{Chosen, Library, Selection, Wish, issue};
 use crate::period::Period;
+use crate::read_ahead::MemoryBudget;
 use crate::store::Bucket;
 
 mod given;
@@ -145,7 +146,8 @@ pub async fn run(args: LinkArgs) -> Result<(), CliError> {
             path.display()
         ));
     }
-    let library = Library::new(&store, state.space_in(&bucket));
+    let space = state.space_in(&bucket);
+    let library = Library::new(&store, space, &MemoryBudget::default());
     let wish = Wish {
         chosen,
         filename: args.filename,

@@ -12,6 +12,7 @@ use super::{CliError, output};
 use crate::config::{ConfigError, Environment, LinkKeys, Place, ServeArgs, ServeConfig};
 use crate::http::{self, LinkConfig, Listeners, ServerConfig};
 use crate::link::KeyRing;
+use crate::manifest::library::TRUSTED_FOR;
 use crate::read_ahead::MemoryBudget;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{Store, StoreOptions};
@@ -131,6 +132,7 @@ impl Server {
             keys: link_keys(&config)?,
             space: config.store.state.space(config.bucket.as_ref()),
             state_prefix: config.store.state.prefix.clone(),
+            trusted_for: TRUSTED_FOR,
         };
         Ok(Server {
             url,

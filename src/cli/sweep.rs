@@ -9,6 +9,7 @@ use super::{CliError, S3Url, output};
 use crate::config::{ConfigError, Environment, StoreArgs};
 use crate::manifest::Library;
 use crate::manifest::issue::unix;
+use crate::read_ahead::MemoryBudget;
 use crate::store::{Bucket, embedded};
 
 /// Options of `sheaf sweep`.
@@ -55,7 +56,7 @@ pub async fn run(args: SweepArgs) -> Result<(), CliError> {
         prefix: String::new(),
     };
     let Opened { store, .. } = open(&args.store, &url).await?;
-    let library = Library::new(&store, space);
+    let library = Library::new(&store, space, &MemoryBudget::default());
     let swept = library.sweep(unix(SystemTime::now())).await?;
     output::result(&swept)
 }

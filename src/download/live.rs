@@ -117,13 +117,15 @@ impl LiveArchive {
                         self.step = Step::Directory(Directory::new());
                     }
                 },
-                Step::Directory(directory) => match directory.next(&self.layout, &self.crc32s) {
-                    Some(frame) => {
-                        let frame = self.ahead.share().cover(frame).await;
-                        self.ready.push_back(frame);
+                Step::Directory(directory) => {
+                    match directory.next(&self.layout, |index| self.crc32s[index]) {
+                        Some(frame) => {
+                            let frame = self.ahead.share().cover(frame).await;
+                            self.ready.push_back(frame);
+                        }
+                        None => self.step = Step::End,
                     }
-                    None => self.step = Step::End,
-                },
+                }
                 Step::End => {
                     debug_assert_eq!(self.bytes, self.layout.len());
                     return Ok(None);

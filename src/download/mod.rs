@@ -4,17 +4,21 @@
 //! |---|---|
 //! | [`rows`] | the selected objects of a listing, each with its entry name |
 //! | [`live`] | the archive of a prefix as it is now |
-//! | [`steps`] | a range of a frozen archive as steps, each with what it reads |
-//! | [`ranged`] | ranged reads in order, mended where they break |
 //! | [`frozen`] | any range of a frozen archive |
+//! | [`slices`] | a range as what it has of each entry, and what is read for it |
+//! | [`passage`] | its bytes on their way |
+//! | [`watch`] | whether its link is still there |
 //! | [`scan`] | hashing objects whose CRC-32 nobody knows |
 
+#[cfg(test)]
+mod fixture;
 pub mod frozen;
 pub mod live;
-pub mod ranged;
+pub mod passage;
 pub mod rows;
 pub mod scan;
-pub mod steps;
+pub mod slices;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -23,6 +27,7 @@ pub use live::LiveArchive;
 pub use scan::Scanner;
 
 use crate::manifest::LibraryError;
+use crate::manifest::learned::HashError;
 use crate::read_ahead::{Overloaded, ReadAheadError};
 use crate::store::StoreError;
 
@@ -75,7 +80,7 @@ pub enum DownloadError {
     },
     /// An object could not be hashed.
     #[error("a checksum is not known and could not be computed: {0}")]
-    Scan(Arc<StoreError>),
+    Scan(Arc<HashError>),
     /// The link came to its end.
     #[error(transparent)]
     Link(#[from] LibraryError),

@@ -1,25 +1,31 @@
 //! Hashing objects whose CRC-32 nobody knows, for ranges that need it and do not pass the object.
 //!
-//! One scan a manifest, whoever asks; it reads what is wanted in the order of the rows, keeps no bytes, and writes what
-//! it has learned beside the manifest now and then. It ends when nothing is wanted any more, or nobody asks again.
+//! One scan a manifest, whoever asks. It reads ahead like a download, within a share of the memory budget, takes what is
+//! wanted in the order of the rows, keeps no bytes, and writes what it has learned beside the manifest now and then. It
+//! ends when nothing is wanted any more, or nobody waits or asks again.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crc32fast::Hasher;
-use futures::{StreamExt, stream};
-use tokio::sync::{Mutex, Semaphore};
+use futures::stream::Stream;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::DownloadError;
-use super::ranged::RangeRead;
+use crate::manifest::learned::HashError;
 use crate::manifest::{Library, Open};
-use crate::store::{Store, StoreError};
+use crate::read_ahead::{Before, Event, Item, Overloaded, ReadAhead, ReadAheadError, Reads, Share};
 
-/// Objects that are hashed at once for one manifest.
-const AT_ONCE: usize = 16;
+/// Reads under way at once for one manifest.
+const READS: usize = 16;
 
-/// Objects that are hashed at once in the whole process.
-const AT_ONCE_IN_ALL: usize = 32;
+/// Scans at once in the whole process; others wait for their turn.
+const SCANS: usize = 4;
+
+/// How often a scan without memory asks for it, and for how long.
+const ADMISSION: (Duration, u32) = (Duration::from_millis(500), 40);
 
 /// How often what was learned is written while a scan goes on.
 const CHECKPOINT: Duration = Duration::from_secs(10);
@@ -30,29 +36,37 @@ const GATHER: Duration = Duration::from_millis(500);
 /// Begins scans, and waits for what they find. Clones share their bounds.
 #[derive(Clone, Debug)]
 pub struct Scanner {
-    store: Store,
     library: Library,
     places: Arc<Semaphore>,
 }
 
 impl Scanner {
     /// Nothing is scanned yet.
-    pub fn new(store: &Store, library: &Library) -> Scanner {
+    pub fn new(library: &Library) -> Scanner {
         Scanner {
-            store: store.clone(),
             library: library.clone(),
-            places: Arc::new(Semaphore::new(AT_ONCE_IN_ALL)),
+            places: Arc::new(Semaphore::new(SCANS)),
         }
     }
 
+    /// Where the manifests are, and what is learned of them.
+    pub fn library(&self) -> &Library {
+        &self.library
+    }
+
     /// Sees to it that rows become known: from the sidecar, else by hashing in the background.
-    pub async fn want(&self, open: &Arc<Open>, rows: &[usize]) {
-        if rows.is_empty() {
+    pub async fn want<R: Reads>(
+        &self,
+        reads: &R,
+        open: &Arc<Open>,
+        rows: impl Iterator<Item = usize> + Clone,
+    ) {
+        if open.learned.missing(open.unclaimed(rows.clone())) == 0 {
             return;
         }
         self.library.load_learned(open).await;
-        if open.learned.want(rows.iter().copied()) {
-            tokio::spawn(self.clone().scan(open.clone()));
+        if open.learned.want(open.unclaimed(rows)) {
+            tokio::spawn(self.clone().scan(reads.clone(), open.clone()));
         }
     }
 
@@ -60,23 +74,27 @@ impl Scanner {
     ///
     /// # Errors
     /// [`DownloadError::Scan`] where one could not be hashed.
-    pub async fn wait(&self, open: &Arc<Open>, rows: &[usize]) -> Result<(), DownloadError> {
+    pub async fn wait(
+        &self,
+        open: &Open,
+        rows: impl Iterator<Item = usize>,
+    ) -> Result<(), DownloadError> {
+        let _interest = open.learned.interest();
         let mut changes = open.learned.subscribe();
-        let mut at = 0;
-        loop {
-            changes.mark_unchanged();
-            while at < rows.len() && open.crc32(rows[at]).is_some() {
-                at += 1;
+        for row in open.unclaimed(rows) {
+            loop {
+                changes.mark_unchanged();
+                if open.learned.get(row).is_some() {
+                    break;
+                }
+                if let Some(error) = open.learned.failure(row) {
+                    return Err(DownloadError::Scan(error));
+                }
+                // It ends only with the manifest, which is borrowed here.
+                let _ = changes.changed().await;
             }
-            if at == rows.len() {
-                return Ok(());
-            }
-            if let Some(error) = open.learned.failure() {
-                return Err(DownloadError::Scan(error));
-            }
-            // It ends only with the manifest, which is borrowed here.
-            let _ = changes.changed().await;
         }
+        Ok(())
     }
 
     /// Writes what was learned, soon, unless somebody is about to anyway.
@@ -91,44 +109,96 @@ impl Scanner {
         }
     }
 
-    async fn scan(self, open: Arc<Open>) {
-        let written = Mutex::new(Instant::now());
-        let (this, open, written) = (&self, &open, &written);
+    async fn scan<R: Reads>(self, reads: R, open: Arc<Open>) {
+        // Nobody closes the semaphore.
+        let _place = self.places.acquire().await.ok();
+        let share = self.admission().await;
+        let mut written = Instant::now();
         loop {
-            let wanted = stream::iter(std::iter::from_fn(|| open.learned.next_wanted()));
-            wanted
-                .for_each_concurrent(AT_ONCE, |index| async move {
-                    let Ok(_place) = this.places.acquire().await else {
-                        return;
-                    };
-                    match this.hash(open, index).await {
-                        // Hashed twice with two results: it is unknown again, and its next reader tells.
-                        Ok(crc32) => drop(open.learned.learn(index, crc32)),
-                        Err(error) => open.learned.fail(index, error),
-                    }
-                    let mut written = written.lock().await;
-                    if written.elapsed() > CHECKPOINT {
-                        this.library.keep_learned(open).await;
-                        *written = Instant::now();
-                    }
-                })
-                .await;
+            let hashed = match &share {
+                Ok(share) => self.hash(&reads, &open, share, &mut written).await,
+                Err(overloaded) => Err(HashError::Overloaded(*overloaded)),
+            };
+            if let Err(error) = hashed {
+                open.learned.fail(error);
+            }
             if open.learned.stop() {
                 break;
             }
         }
-        this.library.keep_learned(open).await;
+        drop(share);
+        self.library.keep_learned(&open).await;
     }
 
-    async fn hash(&self, open: &Open, index: usize) -> Result<u32, StoreError> {
-        let mut hasher = Hasher::new();
-        if let Some(row) = open.frozen.row(index).filter(|row| row.size > 0) {
-            let range = 0..row.size;
-            let mut read = RangeRead::open(&self.store, &open.bucket, row.object(), range).await?;
-            while let Some(chunk) = read.next().await? {
-                hasher.update(&chunk);
+    /// Waits for memory, but not for ever: who waits for the scan may hold what it waits for.
+    async fn admission(&self) -> Result<Share, Overloaded> {
+        let (pause, tries) = ADMISSION;
+        for _ in 1..tries {
+            if let Ok(share) = self.library.budget().admit() {
+                return Ok(share);
+            }
+            tokio::time::sleep(pause).await;
+        }
+        self.library.budget().admit()
+    }
+
+    /// Hashes until nothing is wanted, or the row that comes next cannot be hashed.
+    async fn hash<R: Reads>(
+        &self,
+        reads: &R,
+        open: &Arc<Open>,
+        share: &Share,
+        written: &mut Instant,
+    ) -> Result<(), HashError> {
+        let wanted = Wanted(open.clone());
+        let mut ahead = ReadAhead::new(reads.clone(), wanted, share.clone()).at_most(READS);
+        while let Some(event) = ahead.next().await.map_err(failure)? {
+            let Event::End { crc32 } = event else {
+                continue;
+            };
+            if let (Err(unsteady), Some(row)) = (open.learned.hashed(crc32), open.learned.hashing())
+            {
+                if unsteady.again {
+                    self.library.break_link(open, row).await;
+                }
+                return Err(HashError::Unstable { key: open.key(row) });
+            }
+            if written.elapsed() > CHECKPOINT {
+                self.library.keep_learned(open).await;
+                *written = Instant::now();
             }
         }
-        Ok(hasher.finalize())
+        Ok(())
+    }
+}
+
+fn failure(error: ReadAheadError<HashError>) -> HashError {
+    match error {
+        ReadAheadError::Source(error) => error,
+        ReadAheadError::Store(error) => HashError::Store(error),
+        ReadAheadError::Unstable { key, .. } => HashError::Unstable { key },
+    }
+}
+
+/// The objects that are wanted, each whole.
+struct Wanted(Arc<Open>);
+
+impl Stream for Wanted {
+    type Item = Result<Item<()>, HashError>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Open {
+            frozen, learned, ..
+        } = &*self.0;
+        let row = learned.next_wanted().and_then(|row| frozen.row(row));
+        Poll::Ready(row.map(|row| {
+            let object = row.object();
+            Ok(Item {
+                range: 0..object.size,
+                before: Before::default(),
+                object,
+                tag: (),
+            })
+        }))
     }
 }

@@ -25,7 +25,7 @@ impl App {
     pub fn new(config: ServerConfig, address: SocketAddr) -> App {
         let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
         App {
-            links: Links::new(&config.store, &config.links),
+            links: Links::new(&config.store, &config.links, &config.memory),
             config: Arc::new(config),
             door: Arc::new(door),
         }

@@ -17,6 +17,7 @@ use super::routes::App;
 use crate::disposition;
 use crate::download::{DownloadError, FrozenArchive};
 use crate::manifest::Open;
+use crate::read_ahead::BucketReads;
 
 /// Answers with the archive, exact in length, or with what conditions and ranges make of it.
 ///
@@ -64,12 +65,12 @@ pub async fn download(
     let body = if method == Method::HEAD {
         Exact::new(stream::empty(), length)
     } else {
-        let store = &app.config.store;
-        let (library, scanner) = (&links.library, &links.scanner);
-        let mut archive =
-            FrozenArchive::begin(store, library, scanner, &open, part.clone()).await?;
+        let reads = BucketReads::new(&app.config.store, &open.bucket);
+        let mut archive = FrozenArchive::begin(reads, &links.scanner, &open, part.clone()).await?;
         let first = archive.next().await?;
-        Exact::new(frames(first, archive), part_len)
+        // What fails before this is no download.
+        details.download("frozen");
+        Exact::new(frames(first, archive, details), part_len)
     };
     let mut response = Response::new(Body::new(body));
     *response.status_mut() = status;
@@ -119,12 +120,17 @@ fn validators(open: &Open) -> Validators {
 fn frames(
     first: Option<Bytes>,
     archive: FrozenArchive,
+    details: Details,
 ) -> impl Stream<Item = Result<Bytes, DownloadError>> {
-    stream::try_unfold((first, archive), |(first, mut archive)| async move {
-        let frame = match first {
-            Some(frame) => Some(frame),
-            None => archive.next().await?,
-        };
-        Ok(frame.map(|frame| (frame, (None, archive))))
-    })
+    stream::try_unfold(
+        (first, archive, details),
+        |(first, mut archive, details)| async move {
+            let frame = match first {
+                Some(frame) => Some(frame),
+                None => archive.next().await?,
+            };
+            details.entries(archive.entries());
+            Ok(frame.map(|frame| (frame, (None, archive, details))))
+        },
+    )
 }

@@ -19,6 +19,7 @@ use crate::link::{Grant, KeyRing};
 use crate::manifest::freeze::Scan;
 use crate::manifest::issue::{DEFAULT_LIFE, unix};
 use crate::manifest::{Chosen, Downloads, Library, Open, StateSpace, Wish, issue};
+use crate::read_ahead::MemoryBudget;
 use crate::store::Store;
 
 mod request;
@@ -34,6 +35,8 @@ pub struct LinkConfig {
     pub space: Option<StateSpace>,
     /// What sheaf's own keys begin with.
     pub state_prefix: String,
+    /// How long a stored manifest is taken for current before it is asked for again.
+    pub trusted_for: Duration,
 }
 
 /// The links of a server.
@@ -48,14 +51,15 @@ pub struct Links {
 
 impl Links {
     /// The links in `config`'s place, if it has one.
-    pub fn new(store: &Store, config: &LinkConfig) -> Option<Links> {
+    pub fn new(store: &Store, config: &LinkConfig, memory: &MemoryBudget) -> Option<Links> {
         let space = config.space.clone()?;
-        let library = Library::new(store, space.clone());
+        let library = Library::new(store, space.clone(), memory);
+        let library = library.trusting(config.trusted_for);
         Some(Links {
-            downloads: Downloads::new(store, space),
+            downloads: Downloads::new(store, space, config.trusted_for),
             passphrases: Passphrases::default(),
             keys: config.keys.clone(),
-            scanner: Scanner::new(store, &library),
+            scanner: Scanner::new(&library),
             library,
         })
     }

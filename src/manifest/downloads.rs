@@ -1,19 +1,19 @@
 //! How often the archives of links were downloaded whole, for links that have a number of downloads.
 //!
 //! Each complete download is a small object beside the stored manifest, so that replicas, which share nothing but the
-//! bucket, count together: what one counted the others know within [`TRUSTED_FOR`].
+//! bucket, count together: what one counted the others know within [`TRUSTED_FOR`](super::library::TRUSTED_FOR).
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::TryStreamExt;
 use tracing::warn;
 use uuid::Uuid;
 
 use super::issue::unix;
-use super::library::{Library, StateKey, StateSpace, TRUSTED_FOR};
+use super::library::{Library, StateKey, StateSpace};
 use super::stored::CONTENT_TYPE;
 use crate::store::{Store, StoreError};
 
@@ -25,6 +25,8 @@ const MOST: usize = 10_000;
 pub struct Downloads {
     store: Store,
     space: StateSpace,
+    /// How long what the store said is taken for current.
+    trusted_for: Duration,
     known: Arc<Mutex<HashMap<Uuid, Known>>>,
 }
 
@@ -38,11 +40,12 @@ struct Known {
 }
 
 impl Downloads {
-    /// The downloads of the links in `space`.
-    pub fn new(store: &Store, space: StateSpace) -> Downloads {
+    /// The downloads of the links in `space`; what other servers counted is known within `trusted_for`.
+    pub fn new(store: &Store, space: StateSpace, trusted_for: Duration) -> Downloads {
         Downloads {
             store: store.clone(),
             space,
+            trusted_for,
             known: Arc::default(),
         }
     }
@@ -67,7 +70,7 @@ impl Downloads {
     ) -> Result<Option<i64>, StoreError> {
         let is_fresh = |known: &Known| {
             let asked = known.asked.map(|at| now.saturating_duration_since(at));
-            asked.is_some_and(|age| age < TRUSTED_FOR)
+            asked.is_some_and(|age| age < self.trusted_for)
         };
         {
             let known = self.lock();
@@ -147,3 +150,6 @@ impl Known {
         times.get(most.get() as usize - 1).copied()
     }
 }
+
+#[cfg(test)]
+mod tests;

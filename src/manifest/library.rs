@@ -6,19 +6,21 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::learned::Learned;
 use super::stored::{CONTENT_TYPE, Frozen, LARGEST, StoredError};
+use crate::read_ahead::MemoryBudget;
 use crate::store::{Bucket, PartWriter, Store, StoreError, StoreErrorKind, WriteError};
 
 mod notes;
 
-/// How long an open manifest is taken for current.
-pub const TRUSTED_FOR: Duration = Duration::from_secs(30);
+/// How long an open manifest is taken for current. With the time that asking takes, a revocation holds within 30 s.
+pub const TRUSTED_FOR: Duration = Duration::from_secs(25);
 
 /// What open manifests may take in memory together, in bytes; what is in use stays beyond that.
 pub const KEPT: usize = 64 << 20;
@@ -73,7 +75,7 @@ pub enum LibraryError {
     #[error("the link was revoked, or what it stands for was cleaned up")]
     Revoked,
     /// An object is not what its row claims.
-    #[error("the object {} does not have the checksum that the store claimed for it; ask for a new link", key.escape_default())]
+    #[error("the object {} does not have the checksum that was told of it; ask for a new link", key.escape_default())]
     Broken {
         /// The object's key.
         key: String,
@@ -106,6 +108,28 @@ pub struct Open {
 }
 
 impl Open {
+    /// A manifest of which nothing is learned yet.
+    pub fn new(id: Uuid, bucket: Bucket, frozen: Frozen) -> Open {
+        Open {
+            id,
+            bucket,
+            learned: Learned::new(frozen.header().count),
+            frozen,
+        }
+    }
+
+    /// The key of a row, for messages.
+    pub fn key(&self, index: usize) -> String {
+        let row = self.frozen.row(index);
+        row.map_or_else(String::new, |row| row.key)
+    }
+
+    /// Those of some rows that have a CRC-32 which is not claimed, and so has to be learned.
+    pub fn unclaimed<I: Iterator<Item = usize>>(&self, rows: I) -> impl Iterator<Item = usize> {
+        let layout = self.frozen.layout();
+        rows.filter(|row| layout.claimed_crc32(*row).is_none() && layout.size(*row) > 0)
+    }
+
     /// The CRC-32 of a row: claimed, learned, or that of nothing.
     pub fn crc32(&self, index: usize) -> Option<u32> {
         let layout = self.frozen.layout();
@@ -121,6 +145,8 @@ impl Open {
 pub struct Library {
     store: Store,
     space: StateSpace,
+    budget: MemoryBudget,
+    trusted_for: Duration,
     shelves: Arc<Mutex<Shelves>>,
 }
 
@@ -141,17 +167,39 @@ struct Shelf {
 struct Book {
     open: Arc<Open>,
     etag: String,
-    checked: Instant,
+    /// When it has to be asked for again.
+    until: Instant,
 }
 
 impl Library {
     /// The library in `space`. Nothing is asked for yet.
-    pub fn new(store: &Store, space: StateSpace) -> Library {
+    pub fn new(store: &Store, space: StateSpace, budget: &MemoryBudget) -> Library {
         Library {
             store: store.clone(),
             space,
+            budget: budget.clone(),
+            trusted_for: TRUSTED_FOR,
             shelves: Arc::default(),
         }
+    }
+
+    /// The same, which takes what is open for current for so long instead of [`TRUSTED_FOR`].
+    #[must_use]
+    pub fn trusting(self, trusted_for: Duration) -> Library {
+        Library {
+            trusted_for,
+            ..self
+        }
+    }
+
+    /// How long an open manifest is taken for current.
+    pub fn trusted_for(&self) -> Duration {
+        self.trusted_for
+    }
+
+    /// The memory that manifests and downloads share.
+    pub fn budget(&self) -> &MemoryBudget {
+        &self.budget
     }
 
     /// Stores a manifest under a new id.
@@ -175,17 +223,22 @@ impl Library {
     /// # Errors
     /// [`LibraryError`] says why there is none.
     pub async fn open(&self, id: Uuid) -> Result<Arc<Open>, LibraryError> {
-        self.open_at(id, Instant::now()).await
+        let (open, _) = self.open_until(id).await?;
+        Ok(open)
     }
 
-    async fn open_at(&self, id: Uuid, now: Instant) -> Result<Arc<Open>, LibraryError> {
+    /// The same, and how long it may be taken for current.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub async fn open_until(&self, id: Uuid) -> Result<(Arc<Open>, Instant), LibraryError> {
         let book = self.shelf(id);
         let mut book = book.lock().await;
-        if let Some(known) = book
-            .as_ref()
-            .filter(|known| now.saturating_duration_since(known.checked) < TRUSTED_FOR)
-        {
-            return Ok(known.open.clone());
+        // Taken before anything is asked: an answer is as old as its question.
+        let now = Instant::now();
+        let until = now + self.trusted_for;
+        if let Some(known) = book.as_ref().filter(|known| now < known.until) {
+            return Ok((known.open.clone(), known.until));
         }
         let outcome = self
             .ask(id, book.as_ref().map(|known| known.etag.as_str()))
@@ -194,8 +247,8 @@ impl Library {
             Ok(Some(loaded)) => loaded,
             Ok(None) => match book.as_mut() {
                 Some(known) => {
-                    known.checked = now;
-                    return Ok(known.open.clone());
+                    known.until = until;
+                    return Ok((known.open.clone(), until));
                 }
                 None => return Err(LibraryError::Revoked),
             },
@@ -212,9 +265,9 @@ impl Library {
         *book = Some(Book {
             open: open.clone(),
             etag,
-            checked: now,
+            until,
         });
-        Ok(open)
+        Ok((open, until))
     }
 
     /// Loads a manifest; `None` where it still has the ETag `known`.
@@ -241,13 +294,8 @@ impl Library {
         if let Some(key) = frozen.header().broken.clone() {
             return Err(LibraryError::Broken { key });
         }
-        let open = Open {
-            id,
-            bucket: Bucket::new(&frozen.header().bucket).map_err(|_| StoredError::Count)?,
-            learned: Learned::new(frozen.header().count),
-            frozen,
-        };
-        Ok(Some((Arc::new(open), whole.etag)))
+        let bucket = Bucket::new(&frozen.header().bucket).map_err(|_| StoredError::Count)?;
+        Ok(Some((Arc::new(Open::new(id, bucket, frozen)), whole.etag)))
     }
 
     /// Takes a link's manifest away, and what stands beside it. Whether there was one is not told: a deletion in S3 does not tell either.

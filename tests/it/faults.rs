@@ -12,6 +12,7 @@ use futures::StreamExt;
 use http_body_util::BodyExt;
 use sheaf::http::{self, ApiKeys, Limits, ServerConfig};
 use sheaf::link::KeyRing;
+use sheaf::manifest::library::TRUSTED_FOR;
 use sheaf::read_ahead::MemoryBudget;
 use sheaf::store::embedded::EmbeddedStore;
 use sheaf::store::{Bucket, Store, StoreOptions};
@@ -95,6 +96,7 @@ impl Served {
                 keys: KeyRing::parse("test:00112233445566778899aabbccddeeff").unwrap(),
                 space: None,
                 state_prefix: ".sheaf/".to_owned(),
+                trusted_for: TRUSTED_FOR,
             },
             limits: Limits::default(),
         };

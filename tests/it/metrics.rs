@@ -1,5 +1,8 @@
 //! What is counted, as Prometheus gets it.
 
+use serde_json::json;
+
+use crate::links::create;
 use crate::support::client;
 use crate::support::server::Server;
 use crate::support::synthetic::faults::{Mishap, Rule};
@@ -84,6 +87,40 @@ async fn downloads_and_reads_are_counted_and_gauges_come_back_to_zero() {
     assert!(value(&counted, "sheaf_memory_reserved_peak_bytes") > Some(0.0));
     assert!(value(&counted, "sheaf_read_ahead_window_bytes_count") >= Some(1.0));
     assert!(value(&counted, "sheaf_store_queue_wait_seconds_count") >= Some(3.0));
+}
+
+#[tokio::test]
+async fn downloads_of_links_are_counted_too() {
+    let objects = ["a.pdf", "b.pdf"].map(|key| SyntheticObject::new(key, 1000));
+    let store = Synthetic::start(objects, Options::default()).await;
+    let server = Server::over(&store.endpoint());
+    let link = create(&server, &json!({})).await;
+    let whole = server.get(&link.path).await;
+    let part = [("range", "bytes=1100-1199")];
+    assert_eq!(server.send("GET", &link.path, &part).await.status, 206);
+    server.send("HEAD", &link.path, &[]).await;
+    store.remove("a.pdf");
+    assert_eq!(server.get(&link.path).await.status, 409);
+
+    let counted = exposition(&server.url).await;
+    for (series, expected) in [
+        (
+            "sheaf_downloads_total{kind=\"frozen\",outcome=\"complete\"}",
+            2,
+        ),
+        (
+            "sheaf_download_first_byte_seconds_count{kind=\"frozen\"}",
+            2,
+        ),
+        ("sheaf_download_entries_total", 3),
+        ("sheaf_download_bytes_total", whole.body.len() as u32 + 100),
+        ("sheaf_downloads_running{kind=\"frozen\"}", 0),
+        ("sheaf_memory_reserved_bytes", 0),
+        ("sheaf_memory_shares", 0),
+    ] {
+        let found = value(&counted, series);
+        assert_eq!(found, Some(f64::from(expected)), "{series}\n{counted}");
+    }
 }
 
 #[tokio::test]

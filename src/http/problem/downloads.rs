@@ -5,6 +5,20 @@ use http::{StatusCode, header};
 use super::{Problem, RETRY_AFTER};
 use crate::download::DownloadError;
 use crate::manifest::ManifestError;
+use crate::manifest::learned::HashError;
+
+impl Problem {
+    fn overloaded(detail: String) -> Problem {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Problem::new(status, "overloaded", "Too many downloads", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    fn wrong_checksum(detail: String) -> Problem {
+        let title = "An object does not match its checksum";
+        Problem::new(StatusCode::BAD_GATEWAY, "wrong-checksum", title, detail)
+    }
+}
 
 impl From<DownloadError> for Problem {
     fn from(error: DownloadError) -> Problem {
@@ -17,15 +31,13 @@ impl From<DownloadError> for Problem {
                 detail,
             ),
             DownloadError::Archived { keys } => Problem::archived(detail, &keys),
-            DownloadError::Overloaded(_) => Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "overloaded",
-                "Too many downloads",
-                detail,
-            )
-            .with_header(header::RETRY_AFTER, RETRY_AFTER),
+            DownloadError::Overloaded(_) => Problem::overloaded(detail),
             DownloadError::Store(error) => error.into(),
-            DownloadError::Scan(error) => Problem::from(error.as_ref()),
+            DownloadError::Scan(error) => match error.as_ref() {
+                HashError::Store(error) => Problem::from(error),
+                HashError::Overloaded(_) => Problem::overloaded(detail),
+                HashError::Unstable { .. } => Problem::wrong_checksum(detail),
+            },
             DownloadError::Link(error) => error.into(),
             DownloadError::ChecksumsPending { needed, missing } => Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -36,12 +48,9 @@ impl From<DownloadError> for Problem {
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
             .with("needed", needed)
             .with("missing", missing),
-            DownloadError::WrongCrc32 { .. } | DownloadError::Unstable { .. } => Problem::new(
-                StatusCode::BAD_GATEWAY,
-                "wrong-checksum",
-                "An object does not match its checksum",
-                detail,
-            ),
+            DownloadError::WrongCrc32 { .. } | DownloadError::Unstable { .. } => {
+                Problem::wrong_checksum(detail)
+            }
         }
     }
 }

@@ -12,9 +12,11 @@ fn what_is_learned_is_known() {
     learned.learn(99, 7).unwrap();
     learned.learn(99, 7).unwrap();
     assert_eq!((learned.get(99), learned.get(98)), (Some(7), None));
-    assert_eq!(learned.learn(99, 8), Err(Unsteady));
+    assert_eq!(learned.learn(99, 8), Err(Unsteady { again: false }));
     assert_eq!(learned.get(99), None, "neither is to be trusted");
-    assert_eq!(learned.missing(&[98, 99]), 2);
+    assert_eq!(learned.missing([98, 99]), 2);
+    learned.learn(99, 8).unwrap();
+    assert_eq!(learned.learn(99, 9), Err(Unsteady { again: true }));
 }
 
 #[test]
@@ -27,12 +29,71 @@ fn one_scan_at_a_time() {
     learned.learn(3, 0).unwrap();
     assert_eq!(learned.next_wanted(), Some(1));
     assert_eq!(learned.next_wanted(), Some(5), "3 was learned meanwhile");
-    assert!(!learned.want([1, 7]));
+    assert!(!learned.want([1, 7]), "1 is being hashed");
     assert!(!learned.stop(), "7 came in the last moment");
     assert_eq!(learned.next_wanted(), Some(7));
     assert_eq!(learned.next_wanted(), None);
+    for (row, crc32) in [(1, 11), (5, 55), (7, 77)] {
+        assert_eq!(learned.hashing(), Some(row));
+        learned.hashed(crc32).unwrap();
+        assert_eq!(learned.get(row), Some(crc32));
+    }
     assert!(learned.stop());
     assert!(learned.want([8]));
+}
+
+fn store_error(kind: StoreErrorKind) -> HashError {
+    let bucket = crate::store::Bucket::new("bucket").unwrap();
+    HashError::Store(StoreError::new("GetObject", &bucket, None, kind))
+}
+
+#[test]
+fn a_row_that_cannot_be_hashed_is_told_of_and_others_go_on() {
+    let learned = Learned::new(10);
+    assert!(learned.want([1, 2, 3, 4]));
+    for row in [1, 2, 3] {
+        assert_eq!(learned.next_wanted(), Some(row));
+    }
+    learned.hashed(11).unwrap();
+    learned.fail(store_error(StoreErrorKind::NoSuchKey));
+    let failed = [1, 2, 3, 4].map(|row| learned.failure(row).is_some());
+    assert_eq!(failed, [false, true, false, false]);
+    assert!(!learned.stop());
+    assert_eq!(learned.next_wanted(), Some(3), "it was under way too");
+    // A store that does not answer does so for all.
+    learned.fail(store_error(StoreErrorKind::Throttled));
+    assert!([2, 3, 4].iter().all(|row| learned.failure(*row).is_some()));
+    assert!(learned.stop());
+    assert!(learned.want([2]), "whoever asks again has it tried again");
+    assert!(learned.failure(2).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_hashes_for_who_has_gone() {
+    let learned = Learned::new(10);
+    assert!(learned.want([1, 2, 3]));
+    tokio::time::advance(INTEREST * 2).await;
+    let waits = learned.interest();
+    assert_eq!(learned.next_wanted(), Some(1), "somebody waits");
+    drop(waits);
+    assert_eq!(learned.next_wanted(), Some(2), "who may come back");
+    tokio::time::advance(INTEREST * 2).await;
+    assert_eq!(learned.next_wanted(), None);
+}
+
+#[test]
+fn what_proved_wrong_does_not_come_back_from_the_sidecar() {
+    let learned = Learned::new(70);
+    learned.learn(1, 11).unwrap();
+    learned.learn(2, 22).unwrap();
+    let stale = learned.sidecar().unwrap();
+    assert!(learned.learn(1, 12).is_err());
+    assert!(learned.has_news(), "the stored one says something wrong");
+    assert!(learned.load(&stale));
+    assert_eq!(learned.get(1), None);
+    let mended = Learned::new(70);
+    assert!(mended.load(&learned.sidecar().unwrap()));
+    assert_eq!((mended.get(1), mended.get(2)), (None, Some(22)));
 }
 
 #[test]

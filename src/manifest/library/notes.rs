@@ -9,20 +9,30 @@ use crate::manifest::stored::CONTENT_TYPE;
 use crate::store::{StoreError, StoreErrorKind};
 
 impl Library {
-    /// An object has another CRC-32 than its row claims: the link is of no use any more, and the claim not to be
-    /// believed by a new one. A store that fails is only logged; the next download finds out again.
+    /// The bytes of an object are not those of its checksum, for good: the link is of no use any more. A store that
+    /// fails is only logged; the next download finds out again.
     pub async fn break_link(&self, open: &Open, index: usize) {
-        let Some(row) = open.frozen.row(index) else {
-            return;
-        };
-        warn!(id = %open.id, "a claimed checksum proved wrong; the link is broken for good");
-        let body = open.frozen.broken(&row.key);
+        let object = open.key(index);
+        warn!(id = %open.id, key = object, "a checksum proved wrong; the link is broken for good");
+        let body = open.frozen.broken(&object);
         let key = self.space.key(StateKey::Link(open.id));
         let stored = self
             .store
             .put(&self.space.bucket, &key, CONTENT_TYPE, body)
             .await;
         self.clear(open.id);
+        if let Err(error) = stored {
+            warn!(%error, "a broken link could not be marked");
+        }
+    }
+
+    /// An object has another CRC-32 than its row claims: the link is broken, and the claim not to be believed by a new
+    /// one.
+    pub async fn disprove(&self, open: &Open, index: usize) {
+        self.break_link(open, index).await;
+        let Some(row) = open.frozen.row(index) else {
+            return;
+        };
         let claim = Claim {
             bucket: open.bucket.to_string(),
             key: row.key,
@@ -32,8 +42,8 @@ impl Library {
             Ok(known) => self.write_distrusted(known.with(claim)).await,
             Err(error) => Err(error),
         };
-        for error in [stored.err(), noted.err()].into_iter().flatten() {
-            warn!(%error, "a broken link could not be marked");
+        if let Err(error) = noted {
+            warn!(%error, "a wrong claim could not be noted; a new link will believe it again");
         }
     }
 
@@ -70,11 +80,9 @@ impl Library {
             .await
     }
 
-    /// Reads the sidecar of a manifest, once. What cannot be read is learned anew.
+    /// Reads the sidecar of a manifest, once, for all who ask meanwhile. What cannot be read is learned anew.
     pub async fn load_learned(&self, open: &Open) {
-        if open.learned.should_load() {
-            self.merge_sidecar(open).await;
-        }
+        open.learned.load_once(self.merge_sidecar(open)).await;
     }
 
     /// Stores what was learned since the last time. Replicas may learn at the same time, so theirs is read first.

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use futures::TryStreamExt;
 use tempfile::TempDir;
 
 use super::*;
@@ -34,7 +35,7 @@ impl Place {
             bucket: bucket(),
             prefix: ".sheaf/".to_owned(),
         };
-        Library::new(&self.store, space)
+        Library::new(&self.store, space, &MemoryBudget::default())
     }
 }
 
@@ -61,12 +62,14 @@ fn until(count: usize, expires: u64) -> Frozen {
     freezer.finish("x.zip", 0, expires)
 }
 
-/// The library, asked when so much more time has passed.
-async fn later(library: &Library, id: Uuid, time: Duration) -> Result<Arc<Open>, LibraryError> {
-    library.open_at(id, Instant::now() + time).await
+/// The library, once everything that is open has become too old to be trusted.
+async fn later(library: &Library, id: Uuid) -> Result<Arc<Open>, LibraryError> {
+    let book = library.shelf(id);
+    if let Some(known) = book.lock().await.as_mut() {
+        known.until = Instant::now();
+    }
+    library.open(id).await
 }
-
-const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn a_revocation_holds_everywhere_within_its_time() {
@@ -79,12 +82,10 @@ async fn a_revocation_holds_everywhere_within_its_time() {
         matches!(here.open(id).await, Err(LibraryError::Revoked)),
         "at once where it was revoked"
     );
-    let soon = later(&there, id, TRUSTED_FOR - SECOND).await;
-    assert!(soon.is_ok(), "trusted for a while elsewhere");
-    assert!(matches!(
-        later(&there, id, TRUSTED_FOR).await,
-        Err(LibraryError::Revoked)
-    ));
+    let (_, until) = there.open_until(id).await.expect("trusted for a while");
+    assert!(until < Instant::now() + Duration::from_secs(30));
+    let revoked = later(&there, id).await;
+    assert!(matches!(revoked, Err(LibraryError::Revoked)));
     assert_eq!(open.frozen.header().count, 2, "who has it, has it");
 }
 
@@ -95,7 +96,7 @@ async fn what_did_not_change_is_not_loaded_again() {
     let id = library.put(&frozen(2)).await.unwrap();
     let first = library.open(id).await.unwrap();
     assert!(Arc::ptr_eq(&first, &library.open(id).await.unwrap()));
-    let again = later(&library, id, TRUSTED_FOR).await.unwrap();
+    let again = later(&library, id).await.unwrap();
     assert!(Arc::ptr_eq(&first, &again), "304");
 }
 
@@ -116,10 +117,10 @@ async fn a_broken_link_is_broken_everywhere_and_its_claim_is_remembered() {
     let id = here.put(&frozen(2)).await.unwrap();
     let open = here.open(id).await.unwrap();
     there.open(id).await.unwrap();
-    here.break_link(&open, 1).await;
+    here.disprove(&open, 1).await;
     let broken = |outcome: Result<_, LibraryError>| matches!(outcome, Err(LibraryError::Broken { key }) if key == "000001.pdf");
     assert!(broken(here.open(id).await.map(drop)));
-    let there = later(&there, id, TRUSTED_FOR).await;
+    let there = later(&there, id).await;
     assert!(broken(there.map(drop)));
     let distrusted = here.distrusted().await.unwrap();
     assert!(!distrusted.has(BUCKET, &open.frozen.row(0).unwrap()));
@@ -228,11 +229,17 @@ async fn what_has_ended_is_swept_with_its_sidecar() {
             .unwrap();
     };
     put(format!("{}.crc32", Uuid::new_v4())).await;
+    // Downloads that were counted go with their link, and without one at once.
+    for id in &ids {
+        put(format!("{id}.downloads/{}", Uuid::new_v4())).await;
+    }
+    put(format!("{}.downloads/{}", Uuid::new_v4(), Uuid::new_v4())).await;
+    put(format!("{}.downloads/other", Uuid::new_v4())).await;
     put("notes.txt".to_owned()).await;
     put(Uuid::new_v4().to_string()).await;
     let swept = library.sweep(DAY + 2).await.unwrap();
     let counts = (swept.kept, swept.expired, swept.orphans, swept.unknown);
-    assert_eq!(counts, (1, 1, 1, 2));
+    assert_eq!(counts, (1, 1, 2, 3));
     assert!(matches!(
         library.open(ids[0]).await,
         Err(LibraryError::Revoked)
@@ -240,5 +247,15 @@ async fn what_has_ended_is_swept_with_its_sidecar() {
     assert!(library.open(ids[1]).await.is_ok());
     let again = library.sweep(DAY + 2).await.unwrap();
     let counts = (again.kept, again.expired, again.orphans, again.unknown);
-    assert_eq!(counts, (1, 0, 0, 2), "nothing is left of it");
+    assert_eq!(counts, (1, 0, 0, 3), "nothing is left of it");
+    let left = place
+        .store
+        .list(&bucket(), &format!(".sheaf/links/{}", ids[0]));
+    let left: Vec<_> = left.try_concat().await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+    let kept = place
+        .store
+        .list(&bucket(), &format!(".sheaf/links/{}", ids[1]));
+    let kept: Vec<_> = kept.try_concat().await.unwrap();
+    assert_eq!(kept.len(), 3, "the manifest, its sidecar, and a download");
 }

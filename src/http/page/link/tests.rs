@@ -1,7 +1,6 @@
 //! What becomes of names, folders and searches in the page's markup.
 
 use super::*;
-use crate::manifest::learned::Learned;
 use crate::manifest::stored::{Freezer, Row};
 use crate::store::Bucket;
 
@@ -18,12 +17,8 @@ fn open(filename: &str, keys: &[&str]) -> Open {
             version: None,
         });
     }
-    Open {
-        id: uuid::Uuid::nil(),
-        bucket,
-        learned: Learned::new(keys.len()),
-        frozen: freezer.finish(filename, 0, 0),
-    }
+    let frozen = freezer.finish(filename, 0, 0);
+    Open::new(uuid::Uuid::nil(), bucket, frozen)
 }
 
 fn page(open: &Open, query: &str, language: Language) -> String {

@@ -1,97 +1,39 @@
 //! Every range of a frozen archive is that slice of the whole, whatever is known of it beforehand.
 
-use std::sync::LazyLock;
-
-use uuid::Uuid;
-
 use super::*;
 use crate::archive::{Directory, INLINE_MAX};
-use crate::manifest::learned::Learned;
-use crate::manifest::stored::Freezer;
-use crate::store::Bucket;
-
-/// The bytes of an object depend on its key and go on for as long as any test needs.
-fn content(key: &str, size: u64) -> &'static [u8] {
-    static CONTENTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-        let of = |seed: u32| (0..INLINE_MAX as u32 + 16).map(move |n| ((n * 31 + seed) >> 2) as u8);
-        (0..7).map(|seed| of(seed * 999).collect()).collect()
-    });
-    let seed: usize = key.bytes().map(usize::from).sum();
-    &CONTENTS[seed % CONTENTS.len()][..size as usize]
-}
-
-fn open(objects: &[(&str, u64, bool)]) -> Arc<Open> {
-    let bucket = Bucket::new("bucket").unwrap();
-    let mut freezer = Freezer::new(&bucket, "a/");
-    for &(key, size, claimed) in objects {
-        freezer.push(&Row {
-            key: key.to_owned(),
-            size,
-            etag: format!("\"{key}\""),
-            modified: 1_714_979_290,
-            crc32: claimed.then(|| crc32fast::hash(content(key, size))),
-            version: None,
-        });
-    }
-    let frozen = freezer.finish("a.zip", 2_000_000_000, 2_000_000_000);
-    Arc::new(Open {
-        id: Uuid::nil(),
-        bucket,
-        learned: Learned::new(frozen.header().count),
-        frozen,
-    })
-}
-
-fn true_crc32(open: &Open, index: usize) -> u32 {
-    let row = open.frozen.row(index).unwrap();
-    crc32fast::hash(content(&row.key, row.size))
-}
+use crate::download::fixture::{content, open, true_crc32};
 
 /// What a download of the range would send, and what it would read.
 fn render(open: &Arc<Open>, range: Range<u64>) -> (Vec<u8>, u64) {
     let (mut out, mut read) = (Vec::new(), 0);
     let layout = open.frozen.layout();
-    for step in Steps::new(open.clone(), range) {
-        if let Some(Wanted { object, range }) = step.wanted() {
-            assert!(range.start < range.end && range.end <= object.size);
-            read += range.end - range.start;
+    for item in Slices::new(open.clone(), range.clone()) {
+        let Item {
+            object,
+            range,
+            before,
+            tag,
+        } = item;
+        assert!(range.end <= object.size);
+        read += range.end - range.start;
+        let bytes = content(&object.key, object.size);
+        let crc32 = crc32fast::hash(bytes);
+        assert_eq!(before.computed, tag.crc32.is_none());
+        if before.computed {
+            assert!(object.size <= INLINE_MAX && range == (0..object.size));
         }
-        match step {
-            FrozenStep::Header { index, crc32, cut } => {
-                out.extend_from_slice(&layout.local_header(index, crc32)[cut]);
-            }
-            FrozenStep::Small {
-                index,
-                header,
-                data,
-                wanted,
-            } => {
-                let bytes = content(&wanted.object.key, wanted.object.size);
-                let record = layout.local_header(index, crc32fast::hash(bytes));
-                out.extend_from_slice(&record[header]);
-                out.extend_from_slice(&bytes[data]);
-            }
-            FrozenStep::Data { wanted, .. } => {
-                let bytes = content(&wanted.object.key, wanted.object.size);
-                out.extend_from_slice(
-                    &bytes[wanted.range.start as usize..wanted.range.end as usize],
-                );
-            }
-            FrozenStep::Descriptor { index, cut } => {
-                let record = layout.descriptor(index, true_crc32(open, index)).unwrap();
-                out.extend_from_slice(&record[cut]);
-            }
-            FrozenStep::Tail(range) => {
-                let mut crc32s = vec![0xBAD; layout.entries()];
-                for index in listed_in(open, &range) {
-                    crc32s[index] = true_crc32(open, index);
-                }
-                let mut directory = Directory::range(range);
-                while let Some(frame) = directory.next(layout, &crc32s) {
-                    out.extend_from_slice(&frame);
-                }
-            }
+        let header = layout.local_header(tag.index, tag.crc32.unwrap_or(crc32));
+        out.extend_from_slice(&header[tag.header]);
+        out.extend_from_slice(&bytes[tag.data.start as usize..tag.data.end as usize]);
+        if !tag.descriptor.is_empty() {
+            let record = layout.descriptor(tag.index, crc32).unwrap();
+            out.extend_from_slice(&record[tag.descriptor]);
         }
+    }
+    let mut directory = Directory::range(tail(layout, &range));
+    while let Some(frame) = directory.next(layout, |index| true_crc32(open, index)) {
+        out.extend_from_slice(&frame);
     }
     (out, read)
 }
@@ -190,7 +132,13 @@ fn only_what_a_range_does_not_pass_is_needed() {
     let open = mixed();
     let layout = open.frozen.layout();
     let data_end = |index: usize| layout.data_offset(index) + layout.size(index);
-    let needs = |range: Range<u64>| needs(&open, &range);
+    let needs = |range: Range<u64>| -> Vec<usize> {
+        let rows = Needed::by(layout, &range).rows();
+        let unknown = open.unclaimed(rows);
+        unknown
+            .filter(|row| open.learned.get(*row).is_none())
+            .collect()
+    };
     assert!(
         needs(0..layout.len()).is_empty(),
         "a whole download learns all of it"
