@@ -12,13 +12,16 @@ use uuid::Uuid;
 
 use super::Problem;
 use super::access::Passphrases;
+use super::caller::Caller;
+use super::keys::Scope;
 use super::record::Details;
 use super::routes::App;
 use crate::download::Scanner;
 use crate::link::{Grant, KeyRing};
 use crate::manifest::freeze::Scan;
 use crate::manifest::issue::{DEFAULT_LIFE, unix};
-use crate::manifest::{Chosen, Downloads, Library, Open, StateSpace, Wish, issue};
+use crate::manifest::stored::Row;
+use crate::manifest::{Chosen, Downloads, Library, LibraryError, Open, StateSpace, Wish, issue};
 use crate::read_ahead::MemoryBudget;
 use crate::store::Store;
 
@@ -88,6 +91,32 @@ impl Links {
     }
 }
 
+impl Links {
+    /// Whether the caller may take a link back: all of it must be in their scope. What is not there any more, anybody
+    /// may.
+    async fn may_revoke(&self, caller: &Caller, id: Uuid) -> Result<(), Problem> {
+        let open = match self.library.open(id).await {
+            Ok(open) => open,
+            Err(LibraryError::Revoked) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        // Rows are in the order of their keys' bytes, so what the first and the last begin with, all begin with.
+        let last = open.frozen.header().count.saturating_sub(1);
+        let ends = [open.frozen.row(0), open.frozen.row(last)];
+        let within = |scope: &Scope| {
+            let holds = |row: &Row| scope.holds(open.bucket.as_str(), &row.key);
+            ends.iter().all(|row| row.as_ref().is_some_and(holds))
+        };
+        match caller.scopes().iter().any(within) {
+            true => Ok(()),
+            false => Err(Problem::out_of_scope(
+                open.bucket.as_str(),
+                &open.frozen.header().prefix,
+            )),
+        }
+    }
+}
+
 /// Freezes a selection or a list of keys, and answers 201 with the link's URLs.
 ///
 /// However long that takes, the request waits; a client that goes away ends it, and nothing is left.
@@ -97,6 +126,7 @@ impl Links {
 pub async fn create(
     State(app): State<App>,
     Extension(details): Extension<Details>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
@@ -112,6 +142,7 @@ pub async fn create(
             state_prefix: app.config.links.state_prefix.clone(),
         },
         None => Chosen::Selection(app.selection(
+            &caller,
             asked.bucket.as_deref(),
             asked.prefix.as_deref(),
             &asked.include,
@@ -121,7 +152,17 @@ pub async fn create(
         Chosen::Selection(selection) => {
             details.selection(selection.bucket().as_str(), selection.prefix());
         }
-        Chosen::Keys { bucket, prefix, .. } => details.selection(bucket.as_str(), prefix),
+        Chosen::Keys {
+            bucket,
+            prefix,
+            wanted,
+            ..
+        } => {
+            for wanted in wanted {
+                caller.may(bucket.as_str(), &wanted.key)?;
+            }
+            details.selection(bucket.as_str(), prefix);
+        }
     }
     let scan = asked.scan.then(|| Scan {
         budget: app.config.memory.clone(),
@@ -152,15 +193,19 @@ pub async fn create(
 /// Takes a link back: 204, whether it was there or not.
 ///
 /// # Errors
-/// 404 where the id is none; else as the store says.
+/// 404 where the id is none; 403 `out-of-scope`; else as the store says.
 pub async fn revoke(
     State(app): State<App>,
     Extension(details): Extension<Details>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let links = app.links()?;
     let id = Uuid::try_parse(&id).map_err(|_| Problem::no_such_link())?;
     details.link(id);
+    if !caller.scopes().is_empty() {
+        links.may_revoke(&caller, id).await?;
+    }
     links.library.revoke(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

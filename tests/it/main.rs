@@ -6,10 +6,12 @@ mod support;
 
 mod archives;
 mod browser;
+mod browser_pages;
 mod cli;
 mod clients;
 mod connections;
 mod door;
+mod door_keys;
 mod errors;
 mod faults;
 mod links;
