@@ -11,6 +11,7 @@
 //! | [`manifest`] | `sheaf manifest` |
 //! | [`link`] | `sheaf link` |
 //! | [`sweep`] | `sheaf sweep` |
+//! | [`key`] | `sheaf key new` |
 //! | [`mod@zip`] | `sheaf zip`: an archive into a file or a pipe |
 //! | [`verify`] | `sheaf verify`: is an archive sound? |
 //! | [`completions`] | `sheaf completions` |
@@ -25,6 +26,7 @@
 pub mod completions;
 pub mod demo;
 pub mod error;
+pub mod key;
 pub mod link;
 pub mod log;
 pub mod manifest;
@@ -84,6 +86,9 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Remove what links that have ended leave behind
     Sweep(sweep::SweepArgs),
+    /// Make keys for the API
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Print a script that completes sheaf's commands and options in a shell
     Completions(completions::CompletionsArgs),
 }
@@ -111,6 +116,7 @@ impl Cli {
             Command::Sweep(args) => until_interrupted(sweep::run(args)).await,
             Command::Zip(args) => until_interrupted(zip::run(args)).await,
             Command::Verify(args) => until_interrupted(verify::run(args)).await,
+            Command::Key(command) => key::run(&command),
             Command::Completions(args) => completions::run(&args),
         }
     }

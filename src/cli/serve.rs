@@ -142,6 +142,7 @@ impl Server {
                 default_bucket: config.bucket,
                 default_prefix: config.prefix,
                 api_keys: config.api_keys,
+                door: config.door,
                 public_url: config.public_url,
                 expires_in: config.expires_in,
                 queue_max: config.queue_max,

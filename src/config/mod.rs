@@ -5,8 +5,10 @@
 //! | [`state`] | where sheaf's own objects are |
 //! | [`store`] | which store, and how it is reached |
 //! | [`link_keys`] | the keys that sign links |
+//! | [`door`] | buckets, origins and proxies that are let in |
 //! | [`serve`] | the listener, who may come in, and bounds |
 
+pub mod door;
 pub mod link_keys;
 pub mod serve;
 pub mod state;
@@ -14,6 +16,7 @@ pub mod store;
 
 use std::path::PathBuf;
 
+pub use door::DoorArgs;
 pub use link_keys::{LinkKeys, LinkKeysError};
 pub use serve::{ServeArgs, ServeConfig};
 pub use state::StateConfig;
@@ -84,6 +87,18 @@ pub enum ConfigError {
         /// What is wrong.
         source: InvalidApiKeys,
     },
+    /// A bucket that no request can name.
+    #[error("--allow-bucket: {0}")]
+    AllowedBucket(InvalidBucket),
+    /// The default bucket could not be asked for.
+    #[error("--allow-bucket: the default bucket {0:?} is not among them")]
+    DefaultBucket(crate::store::Bucket),
+    /// No origin as browsers write it.
+    #[error("--cors-origin: {0:?} is no origin of the form https://portal.example.org")]
+    Origin(String),
+    /// No network.
+    #[error("--trusted-proxy: {0:?} is no address and no network of the form 10.0.0.0/8")]
+    Proxy(String),
     /// Which of the two would be meant?
     #[error("SHEAF_API_KEYS and SHEAF_API_KEYS_FILE are both set: set one")]
     KeysTwice,

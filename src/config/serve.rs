@@ -10,8 +10,8 @@ use clap::builder::FalseyValueParser;
 use url::Url;
 
 use super::store::positive;
-use super::{ConfigError, Environment, LinkKeys, Place, StoreArgs, StoreConfig, web_url};
-use crate::http::{ApiKeys, Limits};
+use super::{ConfigError, DoorArgs, Environment, LinkKeys, Place, StoreArgs, StoreConfig, web_url};
+use crate::http::{ApiKeys, DoorConfig, Limits};
 use crate::manifest::Selection;
 use crate::period::Period;
 use crate::read_ahead::{DEFAULT_BUDGET, LEAST_BUDGET};
@@ -134,6 +134,10 @@ pub struct ServeArgs {
     )]
     pub drain: Period,
 
+    /// What else is let in.
+    #[command(flatten)]
+    pub door: DoorArgs,
+
     /// Where the objects are.
     #[command(flatten)]
     pub store: StoreArgs,
@@ -156,6 +160,8 @@ pub struct ServeConfig {
     pub queue_max: usize,
     /// Who may use the API.
     pub api_keys: ApiKeys,
+    /// What the door goes by, apart from keys.
+    pub door: DoorConfig,
     /// Where operators are answered, to be tried in turn; with clients where empty.
     pub admin_listen: Vec<SocketAddr>,
     /// The bytes that all downloads together may hold in memory.
@@ -210,16 +216,17 @@ impl ServeArgs {
         Ok(ServeConfig {
             listen,
             public_url,
-            bucket,
             prefix: self.prefix.clone(),
             expires_in: expiry(self.expires_in)?,
             queue_max: self.queue_max.get(),
             api_keys,
+            door: self.door.check(bucket.as_ref())?,
             admin_listen: match &self.admin_listen {
                 Some(text) => resolve("--admin-listen", text)?,
                 None => Vec::new(),
             },
             memory_budget: memory_budget(self.memory_budget)?,
+            bucket,
             link_keys: LinkKeys::of(environment, store.state_dir.as_deref())?,
             limits: Limits {
                 max_connections: self.max_connections.get(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::caller::Caller;
 use super::door::Door;
 use super::links::Links;
 use super::{Problem, ServerConfig};
@@ -34,15 +35,17 @@ impl App {
     /// The selection that a request means, with the server's defaults where it says nothing.
     ///
     /// # Errors
-    /// 400 `malformed-selection`.
+    /// 400 `malformed-selection`; 403 `out-of-scope` and `bucket-not-allowed`.
     pub fn selection(
         &self,
+        caller: &Caller,
         bucket: Option<&str>,
         prefix: Option<&str>,
         include: &[String],
     ) -> Result<Selection, Problem> {
         let bucket = self.bucket(bucket)?;
         let prefix = prefix.unwrap_or(&self.config.default_prefix);
+        caller.may(bucket.as_str(), prefix)?;
         let selection = Selection::new(bucket, prefix, include)?;
         Ok(selection.apart_from(&self.config.links.state_prefix))
     }
@@ -50,14 +53,19 @@ impl App {
     /// The bucket that a request means.
     ///
     /// # Errors
-    /// 400 `malformed-selection`.
+    /// 400 `malformed-selection`; 403 `bucket-not-allowed`.
     pub fn bucket(&self, name: Option<&str>) -> Result<Bucket, Problem> {
-        match name.filter(|name| !name.is_empty()) {
-            Some(name) => Ok(Bucket::new(name)?),
+        let bucket = match name.filter(|name| !name.is_empty()) {
+            Some(name) => Bucket::new(name)?,
             None => {
                 let default = self.config.default_bucket.clone();
-                default.ok_or_else(Problem::no_bucket)
+                default.ok_or_else(Problem::no_bucket)?
             }
+        };
+        let allowed = &self.config.door.allowed_buckets;
+        match allowed.is_empty() || allowed.contains(&bucket) {
+            true => Ok(bucket),
+            false => Err(Problem::bucket_not_allowed(bucket.as_str())),
         }
     }
 

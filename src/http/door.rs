@@ -5,90 +5,15 @@
 //! rebinding), and every POST has to be JSON (which a page of another site cannot send unasked).
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use http::{HeaderMap, header};
-use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::Problem;
-
-/// The shortest key that is taken, in bytes.
-const SHORTEST_KEY: usize = 16;
-
-/// The keys that open the API. Kept as SHA-256 digests, so that a comparison tells nothing about a key.
-#[derive(Clone, Default)]
-pub struct ApiKeys(Vec<[u8; 32]>);
-
-/// Why a list of keys is no good. Never holds a key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidApiKeys {
-    /// A key that could be guessed.
-    #[error(
-        "API key number {number} has {length} bytes; at least {SHORTEST_KEY} are needed (try: openssl rand -hex 24)"
-    )]
-    Short {
-        /// Its place in the list, from 1 on.
-        number: usize,
-        /// Its length in bytes.
-        length: usize,
-    },
-    /// A key that cannot stand in a header.
-    #[error("API key number {number} has a character other than visible ASCII")]
-    Unsendable {
-        /// Its place in the list, from 1 on.
-        number: usize,
-    },
-}
-
-impl ApiKeys {
-    /// Reads a list with commas or line ends between the keys.
-    ///
-    /// # Errors
-    /// [`InvalidApiKeys`] names the first bad key by its number.
-    pub fn parse(list: &str) -> Result<ApiKeys, InvalidApiKeys> {
-        let keys = list
-            .split([',', '\n'])
-            .map(str::trim)
-            .filter(|key| !key.is_empty());
-        let digests = keys.enumerate().map(|(index, key)| {
-            let number = index + 1;
-            if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(InvalidApiKeys::Unsendable { number });
-            }
-            if key.len() < SHORTEST_KEY {
-                return Err(InvalidApiKeys::Short {
-                    number,
-                    length: key.len(),
-                });
-            }
-            Ok(Sha256::digest(key).into())
-        });
-        Ok(ApiKeys(digests.collect::<Result<_, _>>()?))
-    }
-
-    /// Whether there is no key at all.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn open_for(&self, key: &str) -> bool {
-        let digest: [u8; 32] = Sha256::digest(key).into();
-        // Every key is compared, and whole, so that the time taken does not depend on which one matched.
-        self.0.iter().fold(false, |open, known| {
-            let difference = known
-                .iter()
-                .zip(digest)
-                .fold(0, |sum, (a, b)| sum | (a ^ b));
-            open | (difference == 0)
-        })
-    }
-}
-
-impl std::fmt::Debug for ApiKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ApiKeys({} keys)", self.0.len())
-    }
-}
+use super::allowance::Admission;
+use super::caller::Caller;
+use super::keys::ApiKeys;
 
 /// The rule that decides over requests to the API.
 #[derive(Clone, Debug)]
@@ -111,37 +36,40 @@ impl Door {
         }
     }
 
-    /// Lets a request in, or says why not.
+    /// Lets a request in, or says why not. The admission is to be kept until the answer has ended.
     ///
     /// # Errors
-    /// 401 `unauthorized` without a right key; 403 `forbidden-host` where there are no keys and the Host header names
-    /// neither loopback nor the public URL's host.
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    /// 401 `unauthorized` without a right key; 429 `too-many-requests` beyond what the key may ask for; 403
+    /// `forbidden-host` where there are no keys and the Host header names neither loopback nor the public URL's host.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(Caller, Option<Admission>), Problem> {
         if !self.keys.is_empty() {
-            let authorization = headers
-                .get(header::AUTHORIZATION)
-                .and_then(|value| value.to_str().ok());
-            return match authorization.and_then(bearer) {
-                Some(key) if self.keys.open_for(key) => Ok(()),
-                Some(_) => Err(Problem::unauthorized("this API key is not known here")),
-                None => Err(Problem::unauthorized(
-                    "send an API key: Authorization: Bearer <key>",
-                )),
-            };
+            return self.unlock(headers);
         }
-        if !self.on_loopback {
-            return Ok(());
+        if self.on_loopback {
+            // HTTP/1.0 needs no Host, and no browser leaves it out.
+            for host in headers.get_all(header::HOST) {
+                let host = host.to_str().unwrap_or("?");
+                if !host.is_empty() && !self.is_ours(host) {
+                    return Err(Problem::forbidden_host(host));
+                }
+            }
         }
-        let host = headers
-            .get(header::HOST)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        // HTTP/1.0 needs no Host, and no browser leaves it out.
-        if host.is_empty() || self.is_ours(host) {
-            Ok(())
-        } else {
-            Err(Problem::forbidden_host(host))
-        }
+        Ok((Caller::default(), None))
+    }
+
+    fn unlock(&self, headers: &HeaderMap) -> Result<(Caller, Option<Admission>), Problem> {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let text = match (values.next(), values.next()) {
+            (Some(only), None) => only.to_str().ok().and_then(bearer),
+            _ => None,
+        };
+        let text = text
+            .ok_or_else(|| Problem::unauthorized("send an API key: Authorization: Bearer <key>"))?;
+        let key = self.keys.find(text);
+        let key = key.ok_or_else(|| Problem::unauthorized("this API key is not known here"))?;
+        let admission = key.allowance.admit(Instant::now());
+        let admission = admission.map_err(|wait| Problem::too_many_requests(&key.name, wait))?;
+        Ok((Caller::with(key.clone()), Some(admission)))
     }
 
     fn is_ours(&self, host: &str) -> bool {
@@ -215,23 +143,9 @@ mod tests {
             assert_eq!(check(wrong).unwrap_err().status(), 401, "{wrong}");
         }
         assert!(door.check(&HeaderMap::new()).is_err());
-    }
-
-    #[test]
-    fn keys_are_checked_when_they_are_read() {
-        assert!(ApiKeys::parse(" , \n").unwrap().is_empty());
-        assert_eq!(
-            ApiKeys::parse(&format!("{KEY},short")).unwrap_err(),
-            InvalidApiKeys::Short {
-                number: 2,
-                length: 5
-            }
-        );
-        assert_eq!(
-            ApiKeys::parse("0123456789abcdefü").unwrap_err(),
-            InvalidApiKeys::Unsendable { number: 1 }
-        );
-        assert!(!format!("{:?}", ApiKeys::parse(KEY).unwrap()).contains(KEY));
+        let mut twice = headers(header::AUTHORIZATION, &format!("Bearer {KEY}"));
+        twice.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer x"));
+        assert!(door.check(&twice).is_err(), "which of them is meant?");
     }
 
     #[test]
@@ -263,6 +177,19 @@ mod tests {
                 "{theirs}"
             );
         }
+    }
+
+    #[test]
+    fn a_second_host_is_looked_at_as_well() {
+        let door = door("", "127.0.0.1:8080");
+        let mut both = headers(header::HOST, "localhost");
+        both.append(header::HOST, HeaderValue::from_static("evil.example"));
+        assert_eq!(door.check(&both).unwrap_err().status(), 403);
+        let odd = HeaderValue::from_bytes(b"evil\xff").unwrap();
+        assert!(
+            door.check(&HeaderMap::from_iter([(header::HOST, odd)]))
+                .is_err()
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 
 use super::Problem;
+use super::caller::Caller;
 use super::record::Details;
 use super::routes::App;
 use crate::manifest::{PublishOptions, publish};
@@ -37,11 +38,13 @@ struct Request {
 pub async fn create(
     State(app): State<App>,
     Extension(details): Extension<Details>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let request: Request = json(&headers, body, BODY_LIMIT).await?;
     let selection = app.selection(
+        &caller,
         request.bucket.as_deref(),
         request.prefix.as_deref(),
         &request.include,

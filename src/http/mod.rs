@@ -7,10 +7,19 @@
 //! | [`service`] | what every answer has in common; the embedded store's mount |
 //! | [`routes`] | which path goes where |
 //! | [`app`] | what every handler can reach |
+//! | [`request_id`] | the id of a request |
 //! | [`record`] | one log line a request, and how its body ended |
-//! | [`door`] | API keys, and who may come in without one |
+//! | [`door`] | who may come in |
+//! | [`keys`] | API keys, their scopes |
+//! | [`allowance`] | how much a key may ask for |
+//! | [`caller`] | who asks, and what they may touch |
+//! | [`proxies`] | who the client is behind proxies |
+//! | [`cors`] | pages of other origins |
 //! | [`query`] | query strings, checked |
 //! | [`links`] | `POST /v1/links`, and the tokens of links |
+//! | [`access`] | who may have what a link stands for: passphrases, numbers of downloads |
+//! | [`tries`] | which passphrases were right, and how often they were wrong |
+//! | [`taken`] | answers that a client has taken whole |
 //! | [`archive`] | `GET /d/{link}/{filename}.zip`: the frozen archive |
 //! | [`handout`] | presigned URLs of a link's files |
 //! | [`page`] | pages for people: `GET /d/{link}`, and problems in a browser |
@@ -23,30 +32,41 @@
 //! | [`problem`] | every error as problem details, in one table |
 
 pub mod accept;
+pub mod access;
+pub mod allowance;
 pub mod app;
 pub mod archive;
+pub mod caller;
 pub mod conditional;
+pub mod cors;
 pub mod door;
 pub mod exact;
 pub mod handout;
+pub mod keys;
 pub mod links;
 pub mod manifests;
 pub mod page;
 pub mod problem;
+pub mod proxies;
 pub mod query;
 pub mod range;
 pub mod record;
+pub mod request_id;
 pub mod routes;
 pub mod serve;
 pub mod service;
 pub mod socket;
+pub mod taken;
+pub mod tries;
 pub mod zip;
 
 use std::time::Duration;
 
-pub use door::{ApiKeys, InvalidApiKeys};
+pub use cors::Origins;
+pub use keys::{ApiKeys, InvalidApiKeys};
 pub use links::LinkConfig;
 pub use problem::Problem;
+pub use proxies::TrustedProxies;
 pub use serve::{Listeners, run};
 
 use crate::read_ahead::MemoryBudget;
@@ -66,6 +86,8 @@ pub struct ServerConfig {
     pub default_prefix: String,
     /// Who may use the API; nobody in particular where empty.
     pub api_keys: ApiKeys,
+    /// What else the door goes by.
+    pub door: DoorConfig,
     /// The name under which clients reach this server, where it is not the address that it listens on.
     pub public_url: Option<url::Url>,
     /// Life of a manifest's URLs, where a request asks for none.
@@ -78,6 +100,30 @@ pub struct ServerConfig {
     pub links: LinkConfig,
     /// Bounds on what clients can hold.
     pub limits: Limits,
+}
+
+/// What the door goes by, apart from keys.
+#[derive(Clone, Debug)]
+pub struct DoorConfig {
+    /// The buckets that may be asked for; all where empty.
+    pub allowed_buckets: Vec<Bucket>,
+    /// The origins whose pages may read answers.
+    pub origins: Origins,
+    /// The proxies whose word about the client is taken.
+    pub proxies: TrustedProxies,
+    /// Whether logs have the addresses of clients.
+    pub log_addresses: bool,
+}
+
+impl Default for DoorConfig {
+    fn default() -> Self {
+        DoorConfig {
+            allowed_buckets: Vec::new(),
+            origins: Origins::default(),
+            proxies: TrustedProxies::default(),
+            log_addresses: true,
+        }
+    }
 }
 
 /// Bounds on what clients can hold.

@@ -4,6 +4,7 @@
 //! outcome in the log and what happens to the connection cannot differ. A [`Record`] writes its line when it is dropped
 //! at the latest, so a client that goes away before there is an answer has a line as well.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -11,11 +12,13 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::allowance::Admission;
+use super::request_id::RequestId;
 use super::service::is_store_path;
 use super::socket::ResetFlag;
 use crate::link::without_token;
@@ -35,7 +38,11 @@ struct Fields {
     prefix: Option<String>,
     entries: Option<u64>,
     reason: Option<String>,
+    key: Option<String>,
+    client: Option<IpAddr>,
     download: Option<Running>,
+    /// What the request holds until its answer has ended.
+    admission: Option<Admission>,
 }
 
 impl Details {
@@ -57,6 +64,19 @@ impl Details {
         self.with(|fields| fields.link = Some(id));
     }
 
+    /// Who asks, and the place that this takes.
+    pub fn caller(&self, name: Option<&str>, admission: Option<Admission>) {
+        self.with(|fields| {
+            fields.key = name.map(str::to_owned);
+            fields.admission = admission;
+        });
+    }
+
+    /// The address of the client.
+    pub fn client(&self, address: IpAddr) {
+        self.with(|fields| fields.client = Some(address));
+    }
+
     /// How many entries or lines the answer has, so far.
     pub fn entries(&self, entries: u64) {
         self.with(|fields| fields.entries = Some(entries));
@@ -69,37 +89,6 @@ impl Details {
 
     fn with<T>(&self, change: impl FnOnce(&mut Fields) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// The id that ties a request's log line to its answer: the client's own `X-Request-Id` where it is sound, else a new one.
-#[derive(Clone, Debug)]
-pub struct RequestId(HeaderValue);
-
-impl RequestId {
-    /// Takes the client's id: at most 128 letters, digits and `-_.:/+=@`. Anything else could break out of a log line.
-    pub fn new(given: Option<&HeaderValue>) -> RequestId {
-        let sound = |value: &&HeaderValue| {
-            let bytes = value.as_bytes();
-            (1..=128).contains(&bytes.len())
-                && bytes
-                    .iter()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(b))
-        };
-        RequestId(given.filter(sound).cloned().unwrap_or_else(|| {
-            let id = uuid::Uuid::new_v4().hyphenated().to_string();
-            HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-"))
-        }))
-    }
-
-    /// As the value of a header.
-    pub fn header(&self) -> HeaderValue {
-        self.0.clone()
-    }
-
-    /// As text.
-    pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or("-")
     }
 }
 
@@ -171,6 +160,8 @@ impl Record {
         let reason = failure.or(fields.reason);
         let link = fields.link.map(tracing::field::display);
         let reason = reason.as_deref();
+        let key = fields.key.as_deref();
+        let client = fields.client.map(tracing::field::display);
         // The level is part of what the macros make; the fields stand here once.
         macro_rules! line {
             ($level:ident) => {
@@ -179,6 +170,8 @@ impl Record {
                     method,
                     path,
                     status,
+                    key,
+                    client,
                     link,
                     bucket,
                     prefix,
@@ -287,25 +280,5 @@ impl Drop for Recorded {
         if whole {
             self.record.write(true, None);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn request_ids_are_taken_where_they_are_sound() {
-        let given = |text: &str| {
-            RequestId::new(Some(&HeaderValue::from_str(text).unwrap()))
-                .as_str()
-                .to_owned()
-        };
-        assert_eq!(given("abc-123"), "abc-123");
-        for unsound in ["", "a b", "a\"b", "é", &"a".repeat(129)] {
-            assert_ne!(given(unsound), unsound);
-            assert_eq!(given(unsound).len(), 36);
-        }
-        assert_ne!(RequestId::new(None).as_str(), RequestId::new(None).as_str());
     }
 }

@@ -1,15 +1,17 @@
 //! Which path goes where.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, delete, get, on, post};
+use axum::{Extension, Router};
 use http::{Method, StatusCode, Uri, header};
 
 pub use super::app::App;
+use super::caller::Caller;
 use super::page::assets;
+use super::record::Details;
 use super::service::Service;
-use super::{Problem, archive, handout, links, manifests, page, zip};
+use super::{DoorConfig, Problem, access, archive, handout, links, manifests, page, zip};
 use crate::link::without_token;
 use crate::measure;
 
@@ -21,10 +23,11 @@ impl Service {
     pub fn for_clients(app: App, has_operators: bool) -> Service {
         let embedded = app.config.embedded.clone();
         let public_url = app.config.public_url.as_ref();
+        let door = app.config.door.clone();
         let below = page::below(public_url.map_or("", |url| url.as_str()));
         let mut api = Router::new();
         if !has_operators {
-            api = api.route("/metrics", get(metrics));
+            api = api.route("/metrics", get(metrics_for));
         }
         let api = api
             .route(
@@ -36,7 +39,7 @@ impl Service {
             .route("/v1/links/{id}", delete(links::revoke))
             .route("/", get(index))
             .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
-        let router = api
+        let links = Router::new()
             .route("/d/{link}", get(page::show))
             .route("/d/{link}/manifest.jsonl", get(handout::manifest))
             .route("/d/{link}/files/{row}", get(handout::file))
@@ -44,12 +47,19 @@ impl Service {
                 "/d/{link}/{filename}",
                 on(MethodFilter::GET.or(MethodFilter::HEAD), archive::download),
             )
+            .route_layer(axum::middleware::from_fn_with_state(
+                app.clone(),
+                access::guard,
+            ));
+        let router = api
+            .merge(links)
             .route("/assets/{name}", get(assets::show))
             .route("/openapi.json", get(|| async { as_json(OPENAPI) }));
         Service {
             router: finished(router, app),
             embedded,
             below,
+            door,
         }
     }
 
@@ -59,6 +69,7 @@ impl Service {
             router: finished(Router::new().route("/metrics", get(metrics)), app),
             embedded: None,
             below: String::new(),
+            door: DoorConfig::default(),
         }
     }
 }
@@ -78,11 +89,16 @@ fn finished(router: Router<App>, app: App) -> Router {
 /// Nothing behind the door is reached without passing it.
 async fn guard(
     State(app): State<App>,
-    request: axum::extract::Request,
+    Extension(details): Extension<Details>,
+    mut request: axum::extract::Request,
     next: axum::middleware::Next,
 ) -> Response {
     match app.door.check(request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok((caller, admission)) => {
+            details.caller(caller.name(), admission);
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -104,6 +120,15 @@ fn as_json(body: &'static str) -> Response {
 async fn metrics(State(app): State<App>) -> Response {
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (content_type, measure::exposition(&app.config.memory)).into_response()
+}
+
+/// What is counted is counted over all buckets.
+async fn metrics_for(
+    app: State<App>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, Problem> {
+    caller.may_all()?;
+    Ok(metrics(app).await)
 }
 
 /// Ready when the default bucket answers; without one there is nothing to ask.

@@ -4,16 +4,17 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, Request, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
-use super::Problem;
 use super::page::Reader;
-use super::record::{Details, Record, Recorded, RequestId};
+use super::record::{Details, Record, Recorded};
+use super::request_id::RequestId;
 use super::socket::ResetFlag;
+use super::{DoorConfig, Problem, cors};
 use crate::store::embedded::{self, EmbeddedStore};
 
 /// The header that carries a request's id, both ways.
@@ -30,29 +31,40 @@ pub struct Service {
     pub(super) embedded: Option<EmbeddedStore>,
     /// The path under which clients reach this server.
     pub(super) below: String,
+    pub(super) door: DoorConfig,
 }
 
 impl Service {
     /// Answers one request, whatever happens.
     pub async fn answer(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         peer: SocketAddr,
         reset: ResetFlag,
     ) -> http::Response<Recorded> {
+        // Who asks for something else has taken what was sent before.
+        reset.taken();
         let id = RequestId::new(request.headers().get(REQUEST_ID));
         let record = Record::new(id.clone(), &request, reset.clone());
         let is_link = request.uri().path().starts_with(LINKS);
         let reader = Reader::of(request.uri().path(), request.headers());
         let details = record.details();
+        if self.door.log_addresses {
+            details.client(self.door.proxies.client(peer.ip(), request.headers()));
+        }
+        let origin = self.door.origins.of(request.headers());
         let (knows_chunks, is_head) = (
             request.version() >= Version::HTTP_11,
             request.method() == Method::HEAD,
         );
         let store = self.embedded.as_ref();
-        let mut response = match store.filter(|_| is_store_path(request.uri().path())) {
-            Some(store) => store.serve(request).await.map(Body::new),
-            None => self.route(request, &id, &details, peer).await,
+        let store = store.filter(|_| is_store_path(request.uri().path()));
+        let is_store = store.is_some();
+        let mut response = match (one_host(&mut request), store) {
+            (Err(problem), _) => problem.into_response(),
+            (Ok(()), Some(store)) => store.serve(request).await.map(Body::new),
+            (Ok(()), None) if origin.is_some() && cors::is_preflight(&request) => cors::preflight(),
+            (Ok(()), None) => self.route(request, &id, &details, peer, &reset).await,
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             details.reason(format!("{}: {}", problem.kind(), problem.detail()));
@@ -64,6 +76,9 @@ impl Service {
             response
                 .headers_mut()
                 .extend(allow.map(|allow| (header::ALLOW, allow)));
+        }
+        if !is_store && !self.door.origins.is_empty() {
+            cors::allow(response.headers_mut(), origin);
         }
         response.headers_mut().insert(REQUEST_ID, id.header());
         response.headers_mut().insert(
@@ -95,16 +110,45 @@ impl Service {
         id: &RequestId,
         details: &Details,
         peer: SocketAddr,
+        reset: &ResetFlag,
     ) -> Response {
         let mut request = request.map(Body::new);
         let extensions = request.extensions_mut();
         extensions.insert(details.clone());
         extensions.insert(id.clone());
         extensions.insert(peer);
+        extensions.insert(reset.clone());
         match self.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
+    }
+}
+
+/// Sees to it that a request names one host (RFC 9112 §3.2), in the Host header, where HTTP/2 need not have one
+/// (RFC 9113 §8.3.1).
+///
+/// # Errors
+/// 400 `malformed-host`.
+fn one_host<B>(request: &mut Request<B>) -> Result<(), Problem> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    let authority = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str());
+    match (first, second, authority) {
+        (_, Some(_), _) => Err(Problem::malformed_host()),
+        (Some(host), None, _) if host.to_str().is_err() => Err(Problem::malformed_host()),
+        (Some(host), None, Some(authority)) if host.as_bytes() != authority.as_bytes() => {
+            Err(Problem::malformed_host())
+        }
+        (None, None, Some(authority)) => {
+            let host = HeaderValue::from_str(authority).map_err(|_| Problem::malformed_host())?;
+            request.headers_mut().insert(header::HOST, host);
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -118,7 +162,31 @@ pub(super) fn is_store_path(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_store_path;
+    use http::Request;
+    use http::header::HOST;
+
+    use super::{is_store_path, one_host};
+
+    #[test]
+    fn a_request_names_one_host() {
+        let host = |uri: &str, hosts: &[&str]| {
+            let mut request = Request::builder().uri(uri);
+            for host in hosts {
+                request = request.header(HOST, *host);
+            }
+            let mut request = request.body(()).unwrap();
+            one_host(&mut request).ok()?;
+            let host = request.headers().get(HOST);
+            Some(host.map_or(String::new(), |host| host.to_str().unwrap().to_owned()))
+        };
+        assert_eq!(host("/", &["a:80"]).as_deref(), Some("a:80"));
+        assert_eq!(host("https://a/", &[]).as_deref(), Some("a"));
+        assert_eq!(host("https://a/", &["a"]).as_deref(), Some("a"));
+        assert_eq!(host("/", &[]).as_deref(), Some(""));
+        assert_eq!(host("https://evil/", &["localhost"]), None);
+        assert_eq!(host("/", &["localhost", "evil"]), None);
+        assert_eq!(host("/", &["localhost", "localhost"]), None);
+    }
 
     #[test]
     fn only_the_bucket_itself_is_the_store() {

@@ -9,6 +9,7 @@ use futures::stream::{self, Stream};
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::Problem;
+use super::caller::Caller;
 use super::query::Query;
 use super::record::Details;
 use super::routes::App;
@@ -25,6 +26,7 @@ use crate::download::{DownloadError, LiveArchive};
 pub async fn live(
     State(app): State<App>,
     Extension(details): Extension<Details>,
+    Extension(caller): Extension<Caller>,
     method: Method,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -34,7 +36,12 @@ pub async fn live(
         &["bucket", "prefix", "include", "filename"],
     )?;
     let include: Vec<String> = query.all("include").map(str::to_owned).collect();
-    let selection = app.selection(query.one("bucket")?, query.one("prefix")?, &include)?;
+    let selection = app.selection(
+        &caller,
+        query.one("bucket")?,
+        query.one("prefix")?,
+        &include,
+    )?;
     let file_name = disposition::zip_name(
         query.one("filename")?,
         selection.bucket().as_str(),

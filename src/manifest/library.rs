@@ -44,6 +44,10 @@ pub enum StateKey {
     Link(Uuid),
     /// The CRC-32s that were learned of its rows.
     Crc32s(Uuid),
+    /// What the keys of a link's complete downloads begin with.
+    Downloads(Uuid),
+    /// One complete download of a link.
+    Download(Uuid, Uuid),
     /// Objects whose claimed CRC-32 proved wrong.
     Distrusted,
 }
@@ -55,6 +59,10 @@ impl StateSpace {
         match key {
             StateKey::Link(id) => format!("{prefix}{LINKS}{id}"),
             StateKey::Crc32s(id) => format!("{prefix}{LINKS}{id}.crc32"),
+            StateKey::Downloads(id) => format!("{prefix}{LINKS}{id}.downloads/"),
+            StateKey::Download(id, download) => {
+                format!("{prefix}{LINKS}{id}.downloads/{download}")
+            }
             StateKey::Distrusted => format!("{prefix}distrusted.jsonl"),
         }
     }
@@ -290,7 +298,7 @@ impl Library {
         Ok(Some((Arc::new(Open::new(id, bucket, frozen)), whole.etag)))
     }
 
-    /// Takes a link's manifest away. Whether there was one is not told: a deletion in S3 does not tell either.
+    /// Takes a link's manifest away, and what stands beside it. Whether there was one is not told: a deletion in S3 does not tell either.
     ///
     /// # Errors
     /// As the store says; the link may still be there then.
@@ -301,6 +309,7 @@ impl Library {
                 .delete(&self.space.bucket, &self.space.key(key))
                 .await?;
         }
+        self.forget_downloads(id).await;
         // A load that was under way may have put it back on its shelf.
         self.clear(id);
         Ok(())
@@ -312,6 +321,11 @@ impl Library {
 
     pub(super) fn bucket(&self) -> &Bucket {
         &self.space.bucket
+    }
+
+    /// What the keys of a link's complete downloads begin with.
+    pub(super) fn downloads_prefix(&self, id: Uuid) -> String {
+        self.space.key(StateKey::Downloads(id))
     }
 
     /// What the keys of stored manifests and their sidecars begin with.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use http_body_util::BodyExt;
-use sheaf::http::{self, ApiKeys, Limits, ServerConfig};
+use sheaf::http::{self, ApiKeys, DoorConfig, Limits, ServerConfig};
 use sheaf::link::KeyRing;
 use sheaf::manifest::library::TRUSTED_FOR;
 use sheaf::read_ahead::MemoryBudget;
@@ -88,6 +88,7 @@ impl Served {
             default_bucket: Some(Bucket::new("bench").unwrap()),
             default_prefix: String::new(),
             api_keys: ApiKeys::default(),
+            door: DoorConfig::default(),
             public_url: None,
             expires_in: Duration::from_secs(60),
             queue_max: 100,

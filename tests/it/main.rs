@@ -6,14 +6,18 @@ mod support;
 
 mod archives;
 mod browser;
+mod browser_pages;
 mod cli;
 mod clients;
 mod connections;
 mod door;
+mod door_keys;
 mod errors;
 mod faults;
 mod links;
+mod links_access;
 mod links_clients;
+mod links_input;
 mod links_versions;
 mod live;
 mod logs;

@@ -6,6 +6,7 @@
 //! | [`client`] | plain HTTP GETs, measured as they come |
 //! | [`cutter`] | connections that are cut in the middle of an answer |
 //! | [`downloaders`] | the programs with which people download |
+//! | [`eyes`] | what somebody sees of a page, and whether everybody can |
 //! | [`halfway`] | a download that stands still in its middle |
 //! | [`nginx`] | a real nginx in front of a server |
 //! | [`pour`] | the same readers over files that must not land on a disk |
@@ -27,6 +28,7 @@ pub mod browser;
 pub mod client;
 pub mod cutter;
 pub mod downloaders;
+pub mod eyes;
 pub mod halfway;
 pub mod nginx;
 pub mod pour;

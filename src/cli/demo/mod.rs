@@ -14,7 +14,7 @@ use super::serve::{Server, listen};
 use super::signals::Signals;
 use super::{CliError, output};
 use crate::config::{LinkKeys, Place, ServeConfig, StateConfig, StoreConfig};
-use crate::http::{ApiKeys, Limits, Listeners};
+use crate::http::{ApiKeys, DoorConfig, Limits, Listeners};
 use crate::manifest::publish::{DEFAULT_EXPIRY, DEFAULT_QUEUE};
 use crate::read_ahead::DEFAULT_BUDGET;
 use crate::store::embedded;
@@ -121,6 +121,7 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
         expires_in: DEFAULT_EXPIRY,
         queue_max: DEFAULT_QUEUE,
         api_keys: ApiKeys::default(),
+        door: DoorConfig::default(),
         admin_listen: Vec::new(),
         memory_budget: DEFAULT_BUDGET,
         link_keys: LinkKeys::KeptIn(place.state.clone()),

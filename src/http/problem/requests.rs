@@ -83,6 +83,52 @@ impl Problem {
         )
     }
 
+    pub(in crate::http) fn too_many_requests(key: &str, wait: std::time::Duration) -> Problem {
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1000))
+            .unwrap_or(u32::MAX)
+            .max(1);
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "Too many requests",
+            format!("the API key {key} asks for more than it may; ask again in {seconds} s"),
+        )
+        .with_header(header::RETRY_AFTER, seconds)
+    }
+
+    pub(in crate::http) fn out_of_scope(bucket: &str, prefix: &str) -> Problem {
+        let detail = match bucket {
+            "" => "this API key is for some buckets only, and that concerns all of them".to_owned(),
+            bucket => format!(
+                "this API key is not for all of s3://{bucket}/{prefix}; name a prefix that it is for"
+            ),
+        };
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "out-of-scope",
+            "Out of scope",
+            detail,
+        )
+    }
+
+    pub(in crate::http) fn bucket_not_allowed(bucket: &str) -> Problem {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "bucket-not-allowed",
+            "Bucket not allowed",
+            format!("this server does not serve the bucket {bucket:?}; see --allow-bucket"),
+        )
+    }
+
+    pub(in crate::http) fn malformed_host() -> Problem {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-host",
+            "Malformed host",
+            "the request must name one host, once",
+        )
+    }
+
     pub(in crate::http) fn forbidden_host(host: &str) -> Problem {
         let detail = format!(
             "this server has no API keys, so it answers only to its own name, and not to {host:?}; see --public-url"

@@ -1,0 +1,136 @@
+//! What is let in beside API keys: buckets, origins, proxies.
+
+use std::net::IpAddr;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use ipnet::IpNet;
+use url::Url;
+
+use super::ConfigError;
+use crate::http::{DoorConfig, Origins, TrustedProxies};
+use crate::store::Bucket;
+
+/// Raw options of the door.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DoorArgs {
+    /// A bucket that requests may name; several by repeating it [default: all that the credentials reach]
+    #[arg(
+        long,
+        value_name = "BUCKET",
+        value_delimiter = ',',
+        env = "SHEAF_ALLOW_BUCKETS",
+        hide_env_values = true
+    )]
+    pub allow_bucket: Vec<String>,
+
+    /// An origin whose pages may call the API and read answers: `https://portal.example.org` [default: none]
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        env = "SHEAF_CORS_ORIGINS",
+        hide_env_values = true
+    )]
+    pub cors_origin: Vec<String>,
+
+    /// A proxy, or a network of them, whose X-Forwarded-For is believed: `10.0.0.0/8` [default: none]
+    #[arg(
+        long,
+        value_name = "CIDR",
+        value_delimiter = ',',
+        env = "SHEAF_TRUSTED_PROXIES",
+        hide_env_values = true
+    )]
+    pub trusted_proxy: Vec<String>,
+
+    /// Leave the addresses of clients out of the log
+    #[arg(long, env = "SHEAF_NO_LOG_ADDRESSES", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub no_log_addresses: bool,
+}
+
+impl DoorArgs {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which option is wrong.
+    pub fn check(&self, default_bucket: Option<&Bucket>) -> Result<DoorConfig, ConfigError> {
+        let buckets = self.allow_bucket.iter().map(|name| Bucket::new(name));
+        let allowed_buckets = buckets.collect::<Result<Vec<_>, _>>();
+        let allowed_buckets = allowed_buckets.map_err(ConfigError::AllowedBucket)?;
+        if let Some(bucket) = default_bucket
+            .filter(|bucket| !allowed_buckets.is_empty() && !allowed_buckets.contains(bucket))
+        {
+            return Err(ConfigError::DefaultBucket(bucket.clone()));
+        }
+        let origins = self.cors_origin.iter().map(|text| origin(text));
+        let networks = self.trusted_proxy.iter().map(|text| network(text));
+        Ok(DoorConfig {
+            allowed_buckets,
+            origins: Origins::new(origins.collect::<Result<_, _>>()?),
+            proxies: TrustedProxies::new(networks.collect::<Result<_, _>>()?),
+            log_addresses: !self.no_log_addresses,
+        })
+    }
+}
+
+/// An origin as browsers send it: no path, no default port, nothing in capitals. There is no `*`.
+fn origin(text: &str) -> Result<String, ConfigError> {
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"));
+    let origin = url.map(|url| url.origin().ascii_serialization());
+    origin
+        .filter(|origin| origin == text)
+        .ok_or_else(|| ConfigError::Origin(text.to_owned()))
+}
+
+fn network(text: &str) -> Result<IpNet, ConfigError> {
+    let address = text.parse::<IpAddr>().ok().map(IpNet::from);
+    address
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| ConfigError::Proxy(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_written_as_browsers_write_them() {
+        for good in ["https://a.example", "http://localhost:3000"] {
+            assert_eq!(origin(good).unwrap(), good);
+        }
+        for bad in [
+            "*",
+            "null",
+            "a.example",
+            "https://a.example/",
+            "https://a.example:443",
+            "https://A.example",
+            "ftp://a",
+        ] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks() {
+        assert!(
+            network("10.0.0.0/8").is_ok()
+                && network("192.0.2.1").is_ok()
+                && network("fd00::/8").is_ok()
+        );
+        assert!(network("10.0.0.0/99").is_err() && network("proxy.example").is_err());
+    }
+
+    #[test]
+    fn the_default_bucket_must_be_allowed() {
+        let args = DoorArgs {
+            allow_bucket: vec!["one".to_owned()],
+            ..DoorArgs::default()
+        };
+        assert!(args.check(Some(&Bucket::new("one").unwrap())).is_ok());
+        assert!(args.check(Some(&Bucket::new("two").unwrap())).is_err());
+    }
+}
