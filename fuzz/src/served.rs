@@ -89,6 +89,7 @@ impl Served {
                     trusted_for: Duration::from_secs(30),
                 },
                 limits: Limits::default(),
+                watch: sheaf::manifest::Watch::default(),
             };
             let listeners = Listeners {
                 clients,

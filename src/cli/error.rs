@@ -8,6 +8,8 @@ use crate::config::{ConfigError, LinkKeysError};
 use crate::download::DownloadError;
 use crate::lambda::Failed;
 use crate::lambda::runtime::RuntimeError;
+use crate::manifest::list::InvalidList;
+use crate::manifest::passphrase::InvalidPassphrase;
 use crate::manifest::{InvalidSelection, IssueError, LibraryError, ManifestError};
 use crate::period::Period;
 use crate::store::embedded::EmbeddedError;
@@ -82,6 +84,12 @@ pub enum CliError {
     /// No link lives that long, or that short.
     #[error("--expires-in: {0}, but links live from 1s to ten years")]
     LinkLife(Period),
+    /// A list of keys is wrong.
+    #[error(transparent)]
+    List(#[from] InvalidList),
+    /// A passphrase is wrong.
+    #[error(transparent)]
+    Passphrase(#[from] InvalidPassphrase),
     /// Nobody knows under which name recipients reach the server.
     #[error(
         "the link needs the name under which recipients reach sheaf: set --public-url (SHEAF_PUBLIC_URL)"
@@ -158,6 +166,7 @@ impl CliError {
             | CliError::NoPublicUrl
             | CliError::NoBucket
             | CliError::LinkLife(_)
+            | CliError::Passphrase(_)
             | CliError::OtherBucket { .. }
             | CliError::Terminal
             | CliError::IsFolder { .. }

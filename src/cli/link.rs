@@ -1,8 +1,10 @@
 //! `sheaf link`: a signed link to the archive of a prefix.
 
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::open::{Opened, open};
@@ -14,12 +16,17 @@ use crate::period::Period;
 use crate::read_ahead::MemoryBudget;
 use crate::store::Bucket;
 
+mod given;
+
 /// Options of `sheaf link`.
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = "\
 Examples:
   sheaf link s3://my-bucket/reports/2024/ --public-url https://files.example.org
   sheaf link s3://local/reports/ --local ./files --include '*.pdf' --include '*.csv' --expires-in 30d
+
+  jq -c 'select(.size < 1000000)' manifest.jsonl | sheaf link s3://my-bucket/reports/ --from -
+  sheaf link s3://my-bucket/reports/ --passphrase-file secret.txt --max-downloads 3 --crc scan
 
 What it prints:
   {\"id\":…,\"page_url\":…,\"zip_url\":…,\"manifest_url\":…,\"count\":…,\"bytes\":…,\"etag\":…,\"expires_at\":…}
@@ -46,6 +53,26 @@ pub struct LinkArgs {
     #[arg(long, value_name = "TIME", default_value = "7d")]
     expires_in: Period,
 
+    /// Take the keys from a manifest, a JSON object with a "key" on each line, instead of a listing; - is standard input
+    ///
+    /// It may be one that was made earlier and filtered. Where a line has a size or an etag, the object must have the
+    /// same. All keys must begin with the prefix, which the names in the archive lose.
+    #[arg(long, value_name = "FILE", conflicts_with = "include")]
+    from: Option<PathBuf>,
+
+    /// Where checksums come from: from the store alone, or what it lacks is read once and hashed, so that the archive
+    /// opens in every reader and no range ever waits
+    #[arg(long, value_enum, value_name = "HOW", default_value = "stored")]
+    crc: Crc,
+
+    /// Ask recipients for the passphrase in the first line of this file [default: that in SHEAF_LINK_PASSPHRASE, if set]
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+
+    /// End the link when its archive was downloaded whole so many times
+    #[arg(long, value_name = "NUMBER")]
+    max_downloads: Option<NonZeroU32>,
+
     /// The URL under which clients reach the server [default: with --local, that of the running server]
     #[arg(
         long,
@@ -68,6 +95,15 @@ pub struct LinkArgs {
     store: StoreArgs,
 }
 
+/// Where rows have their CRC-32 from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Crc {
+    /// From the store alone
+    Stored,
+    /// What the store does not tell is read and hashed
+    Scan,
+}
+
 /// Makes the link and prints it.
 ///
 /// # Errors
@@ -86,6 +122,16 @@ pub async fn run(args: LinkArgs) -> Result<(), CliError> {
     let named = named.map(|url| web_url("--public-url", url)).transpose()?;
     let selection = Selection::new(args.url.bucket.clone(), &args.url.prefix, &args.include)?
         .apart_from(&state.prefix);
+    let chosen = match &args.from {
+        Some(from) => Chosen::Keys {
+            bucket: args.url.bucket.clone(),
+            prefix: args.url.prefix.clone(),
+            wanted: given::wanted(from)?,
+            state_prefix: state.prefix.clone(),
+        },
+        None => Chosen::Selection(selection),
+    };
+    let passphrase = given::passphrase(args.passphrase_file, environment)?;
     let expires_in = args.expires_in.duration();
     if expires_in.is_zero() || expires_in > LONGEST_LIFE {
         return Err(CliError::LinkLife(args.expires_in));
@@ -103,9 +149,12 @@ pub async fn run(args: LinkArgs) -> Result<(), CliError> {
     let space = state.space_in(&bucket);
     let library = Library::new(&store, space, &MemoryBudget::default());
     let wish = Wish {
-        chosen: Chosen::Selection(selection),
+        chosen,
         filename: args.filename,
         expires_in,
+        scan: (args.crc == Crc::Scan).then(given::scan),
+        passphrase,
+        max_downloads: args.max_downloads,
         base,
     };
     let issued = issue(&store, &library, &keys, wish, SystemTime::now()).await?;

@@ -5,28 +5,29 @@ use std::time::{Duration, SystemTime};
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Problem;
+use super::access::Passphrases;
 use super::caller::Caller;
 use super::keys::Scope;
-use super::manifests::{one_or_many, read};
 use super::record::Details;
 use super::routes::App;
 use crate::download::Scanner;
 use crate::link::{Grant, KeyRing};
+use crate::manifest::freeze::Scan;
 use crate::manifest::issue::{DEFAULT_LIFE, unix};
 use crate::manifest::stored::Row;
-use crate::manifest::{Chosen, Library, LibraryError, Open, StateSpace, Wish, issue};
+use crate::manifest::{Chosen, Downloads, Library, LibraryError, Open, StateSpace, Wish, issue};
 use crate::read_ahead::MemoryBudget;
 use crate::store::Store;
 
-/// The largest request body, in bytes: a list of keys may be long.
-const BODY_LIMIT: usize = 32 << 20;
+mod request;
+
+use request::Asked;
 
 /// What a server needs for links.
 #[derive(Clone, Debug)]
@@ -47,14 +48,19 @@ pub struct Links {
     pub(super) keys: KeyRing,
     pub(super) library: Library,
     pub(super) scanner: Scanner,
+    pub(super) downloads: Downloads,
+    pub(super) passphrases: Passphrases,
 }
 
 impl Links {
     /// The links in `config`'s place, if it has one.
     pub fn new(store: &Store, config: &LinkConfig, memory: &MemoryBudget) -> Option<Links> {
-        let library = Library::new(store, config.space.clone()?, memory);
+        let space = config.space.clone()?;
+        let library = Library::new(store, space.clone(), memory);
         let library = library.trusting(config.trusted_for);
         Some(Links {
+            downloads: Downloads::new(store, space, config.trusted_for),
+            passphrases: Passphrases::default(),
             keys: config.keys.clone(),
             scanner: Scanner::new(&library),
             library,
@@ -111,21 +117,9 @@ impl Links {
     }
 }
 
-/// The body of the request; every field may be left out.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Request {
-    bucket: Option<String>,
-    prefix: Option<String>,
-    keys: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "one_or_many")]
-    include: Vec<String>,
-    filename: Option<String>,
-    /// Seconds.
-    expires_in: Option<u64>,
-}
-
 /// Freezes a selection or a list of keys, and answers 201 with the link's URLs.
+///
+/// However long that takes, the request waits; a client that goes away ends it, and nothing is left.
 ///
 /// # Errors
 /// See [`Problem`]; nothing is left in the bucket then.
@@ -133,42 +127,54 @@ pub async fn create(
     State(app): State<App>,
     Extension(details): Extension<Details>,
     Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let request: Request = read(&headers, body, BODY_LIMIT).await?;
+    let asked = Asked::read(query.as_deref(), &headers, body).await?;
     let links = app.links()?;
     let base = app.base_url(&headers).ok_or_else(Problem::no_public_url)?;
-    let chosen = match request.keys {
-        Some(_) if request.prefix.is_some() || !request.include.is_empty() => {
-            return Err(Problem::malformed_body(
-                "name either keys, or a prefix and patterns",
-            ));
-        }
-        Some(keys) => Chosen::Keys {
-            bucket: app.bucket(request.bucket.as_deref())?,
-            keys,
+    let chosen = match asked.wanted {
+        Some(wanted) => Chosen::Keys {
+            bucket: app.bucket(asked.bucket.as_deref())?,
+            prefix: asked.prefix.unwrap_or_default(),
+            wanted,
             state_prefix: app.config.links.state_prefix.clone(),
         },
         None => Chosen::Selection(app.selection(
             &caller,
-            request.bucket.as_deref(),
-            request.prefix.as_deref(),
-            &request.include,
+            asked.bucket.as_deref(),
+            asked.prefix.as_deref(),
+            &asked.include,
         )?),
     };
-    if let Chosen::Keys { bucket, keys, .. } = &chosen {
-        for key in keys {
-            caller.may(bucket.as_str(), key)?;
+    match &chosen {
+        Chosen::Selection(selection) => {
+            details.selection(selection.bucket().as_str(), selection.prefix());
+        }
+        Chosen::Keys {
+            bucket,
+            prefix,
+            wanted,
+            ..
+        } => {
+            for wanted in wanted {
+                caller.may(bucket.as_str(), &wanted.key)?;
+            }
+            details.selection(bucket.as_str(), prefix);
         }
     }
-    if let Chosen::Selection(selection) = &chosen {
-        details.selection(selection.bucket().as_str(), selection.prefix());
-    }
+    let scan = asked.scan.then(|| Scan {
+        budget: app.config.memory.clone(),
+        told: None,
+    });
     let wish = Wish {
         chosen,
-        filename: request.filename,
-        expires_in: request.expires_in.map_or(DEFAULT_LIFE, Duration::from_secs),
+        filename: asked.filename,
+        expires_in: asked.expires_in.map_or(DEFAULT_LIFE, Duration::from_secs),
+        scan,
+        passphrase: asked.passphrase,
+        max_downloads: asked.max_downloads,
         base,
     };
     let store = &app.config.store;

@@ -17,6 +17,9 @@
 //! | [`cors`] | pages of other origins |
 //! | [`query`] | query strings, checked |
 //! | [`links`] | `POST /v1/links`, and the tokens of links |
+//! | [`access`] | who may have what a link stands for: passphrases, numbers of downloads |
+//! | [`tries`] | which passphrases were right, and how often they were wrong |
+//! | [`taken`] | answers that a client has taken whole |
 //! | [`archive`] | `GET /d/{link}/{filename}.zip`: the frozen archive |
 //! | [`handout`] | presigned URLs of a link's files |
 //! | [`page`] | pages for people: `GET /d/{link}`, and problems in a browser |
@@ -29,6 +32,7 @@
 //! | [`problem`] | every error as problem details, in one table |
 
 pub mod accept;
+pub mod access;
 pub mod allowance;
 pub mod app;
 pub mod archive;
@@ -52,6 +56,8 @@ pub mod routes;
 pub mod serve;
 pub mod service;
 pub mod socket;
+pub mod taken;
+pub mod tries;
 pub mod zip;
 
 use std::time::Duration;

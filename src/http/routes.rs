@@ -11,7 +11,7 @@ use super::caller::Caller;
 use super::page::assets;
 use super::record::Details;
 use super::service::Service;
-use super::{DoorConfig, Problem, archive, handout, links, manifests, page, zip};
+use super::{DoorConfig, Problem, access, archive, handout, links, manifests, page, zip};
 use crate::link::without_token;
 use crate::measure;
 
@@ -39,7 +39,7 @@ impl Service {
             .route("/v1/links/{id}", delete(links::revoke))
             .route("/", get(index))
             .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
-        let router = api
+        let links = Router::new()
             .route("/d/{link}", get(page::show))
             .route("/d/{link}/manifest.jsonl", get(handout::manifest))
             .route("/d/{link}/files/{row}", get(handout::file))
@@ -47,6 +47,12 @@ impl Service {
                 "/d/{link}/{filename}",
                 on(MethodFilter::GET.or(MethodFilter::HEAD), archive::download),
             )
+            .route_layer(axum::middleware::from_fn_with_state(
+                app.clone(),
+                access::guard,
+            ));
+        let router = api
+            .merge(links)
             .route("/assets/{name}", get(assets::show))
             .route("/openapi.json", get(|| async { as_json(OPENAPI) }));
         Service {

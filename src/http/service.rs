@@ -42,6 +42,8 @@ impl Service {
         peer: SocketAddr,
         reset: ResetFlag,
     ) -> http::Response<Recorded> {
+        // Who asks for something else has taken what was sent before.
+        reset.taken();
         let id = RequestId::new(request.headers().get(REQUEST_ID));
         let record = Record::new(id.clone(), &request, reset.clone());
         let is_link = request.uri().path().starts_with(LINKS);
@@ -62,7 +64,7 @@ impl Service {
             (Err(problem), _) => problem.into_response(),
             (Ok(()), Some(store)) => store.serve(request).await.map(Body::new),
             (Ok(()), None) if origin.is_some() && cors::is_preflight(&request) => cors::preflight(),
-            (Ok(()), None) => self.route(request, &id, &details, peer).await,
+            (Ok(()), None) => self.route(request, &id, &details, peer, &reset).await,
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             details.reason(format!("{}: {}", problem.kind(), problem.detail()));
@@ -110,12 +112,14 @@ impl Service {
         id: &RequestId,
         details: &Details,
         peer: SocketAddr,
+        reset: &ResetFlag,
     ) -> Response {
         let mut request = request.map(Body::new);
         let extensions = request.extensions_mut();
         extensions.insert(details.clone());
         extensions.insert(id.clone());
         extensions.insert(peer);
+        extensions.insert(reset.clone());
         match self.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},

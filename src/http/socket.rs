@@ -5,10 +5,11 @@
 //! seen by all of them. While a body that is not in chunks is unfinished, the system is told to reset the connection
 //! whoever closes it, so that even a killed process leaves no false end.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,10 +19,23 @@ use tokio::net::TcpStream;
 #[derive(Clone, Debug, Default)]
 pub struct ResetFlag(Arc<State>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     failed: AtomicBool,
     unfinished: AtomicBool,
+    /// What waits until the client has taken all that was sent.
+    receipts: Mutex<Vec<Receipt>>,
+}
+
+type Receipt = Box<dyn FnOnce() + Send>;
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("failed", &self.failed)
+            .field("unfinished", &self.unfinished)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ResetFlag {
@@ -39,6 +53,32 @@ impl ResetFlag {
     /// and taken back when all of it was handed over.
     pub fn unfinished(&self, unfinished: bool) {
         self.0.unfinished.store(unfinished, Ordering::Release);
+    }
+
+    /// An answer was handed over whole: `receipt` is called when the client turns out to have taken it.
+    pub fn when_taken(&self, receipt: Receipt) {
+        self.receipts().push(receipt);
+    }
+
+    /// The client has taken all that was sent: it asks for something else, or closes in good order.
+    pub fn taken(&self) {
+        // Receipts may take long, and are not called under the lock.
+        let receipts = std::mem::take(&mut *self.receipts());
+        for receipt in receipts {
+            receipt();
+        }
+    }
+
+    /// The connection broke: what was sent last may not have been taken.
+    pub fn lost(&self) {
+        self.receipts().clear();
+    }
+
+    fn receipts(&self) -> MutexGuard<'_, Vec<Receipt>> {
+        self.0
+            .receipts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn resets(&self) -> bool {
@@ -73,6 +113,12 @@ impl Socket {
         Ok(())
     }
 
+    fn look_at<T>(&self, polled: &Poll<io::Result<T>>) {
+        if matches!(polled, Poll::Ready(Err(_))) {
+            self.reset.lost();
+        }
+    }
+
     fn disarm(&mut self) -> io::Result<()> {
         if self.armed {
             #[expect(deprecated, reason = "a linger blocks; this is the absence of one")]
@@ -85,6 +131,10 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        match self.reset.resets() {
+            true => self.reset.lost(),
+            false => self.reset.taken(),
+        }
         // It fails where the connection is gone already.
         let _ = self.arm();
     }
@@ -96,7 +146,9 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.look_at(&polled);
+        polled
     }
 }
 
@@ -107,7 +159,9 @@ impl AsyncWrite for Socket {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.arm()?;
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.look_at(&polled);
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -129,7 +183,9 @@ impl AsyncWrite for Socket {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.arm()?;
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.look_at(&polled);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Making a link: freeze what was chosen, store it, sign for it.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -7,10 +9,13 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::freeze::{Chosen, FreezeError, freeze};
+use super::freeze::{Chosen, FreezeError, Scan, freeze, scanned};
 use super::library::Library;
+use super::passphrase::Passphrase;
+use super::stored::Terms;
 use crate::disposition;
 use crate::link::KeyRing;
+use crate::store::parts::joined;
 use crate::store::{Store, StoreError, StoreErrorKind, WriteError};
 
 /// How long a link lives where nobody says otherwise: 7 days.
@@ -35,6 +40,12 @@ pub struct Wish {
     pub filename: Option<String>,
     /// How long it lives, in whole seconds.
     pub expires_in: Duration,
+    /// What the objects without a CRC-32 are hashed with beforehand, if they are to be.
+    pub scan: Option<Scan>,
+    /// What whoever has the link must know as well.
+    pub passphrase: Option<Passphrase>,
+    /// How often the archive may be downloaded whole.
+    pub max_downloads: Option<NonZeroU32>,
     /// What its URLs begin with: the name under which clients reach the server, without a slash at the end.
     pub base: String,
 }
@@ -57,6 +68,12 @@ pub struct Issued {
     pub bytes: u64,
     /// The entity tag of the archive, in quotes.
     pub etag: String,
+    /// Whether it asks for a passphrase.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub passphrase: bool,
+    /// How often its archive may be downloaded whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_downloads: Option<NonZeroU32>,
     /// When the link ends.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
@@ -121,7 +138,7 @@ pub async fn issue(
     let expires = created + asked.as_secs();
     let (bucket, prefix) = match &wish.chosen {
         Chosen::Selection(selection) => (selection.bucket().clone(), selection.prefix().to_owned()),
-        Chosen::Keys { bucket, .. } => (bucket.clone(), String::new()),
+        Chosen::Keys { bucket, prefix, .. } => (bucket.clone(), prefix.clone()),
     };
     let name = disposition::zip_name(wish.filename.as_deref(), bucket.as_str(), &prefix);
     let filename = disposition::last_segment(&name);
@@ -133,11 +150,26 @@ pub async fn issue(
         known => known?,
     };
     let freezer = freeze(store, wish.chosen, &distrusted).await?;
-    let frozen = freezer.finish(
-        &filename,
-        i64::try_from(created).unwrap_or(i64::MAX),
-        expires,
-    );
+    let created = i64::try_from(created).unwrap_or(i64::MAX);
+    let freezer = match &wish.scan {
+        Some(scan) => {
+            let unhashed = Arc::new(freezer.finish(&filename, created, expires));
+            scanned(store, &bucket, unhashed, scan).await?
+        }
+        None => freezer,
+    };
+    let terms = Terms {
+        passphrase: match wish.passphrase {
+            // It takes long on purpose, and nothing else is to wait for that.
+            Some(passphrase) => {
+                let hashing = tokio::task::spawn_blocking(move || passphrase.hash());
+                Some(joined(hashing.await))
+            }
+            None => None,
+        },
+        max_downloads: wish.max_downloads,
+    };
+    let frozen = freezer.finish_with(&filename, created, expires, terms);
     let limit = super::stored::LARGEST;
     if frozen.file().len() > limit {
         let limit = limit as u64;
@@ -153,6 +185,8 @@ pub async fn issue(
         count: frozen.header().count,
         bytes: frozen.layout().len(),
         etag: frozen.header().etag.clone(),
+        passphrase: frozen.header().passphrase.is_some(),
+        max_downloads: frozen.header().max_downloads,
         expires_at: at(expires),
     })
 }

@@ -230,7 +230,7 @@ impl Library {
         Ok((Arc::new(open), whole.etag))
     }
 
-    /// Takes a link's manifest away. Whether there was one is not told: a deletion in S3 does not tell either.
+    /// Takes a link's manifest away, and what stands beside it. Whether there was one is not told: a deletion in S3 does not tell either.
     ///
     /// # Errors
     /// As the store says; the link may still be there then.
@@ -241,6 +241,7 @@ impl Library {
                 .delete(&self.space.bucket, &self.space.key(key))
                 .await?;
         }
+        self.forget_downloads(id).await;
         // A load that was under way may have put it back on its shelf.
         self.shelves.clear(id);
         Ok(())
@@ -252,6 +253,11 @@ impl Library {
 
     pub(super) fn bucket(&self) -> &Bucket {
         &self.space.bucket
+    }
+
+    /// What the keys of a link's complete downloads begin with.
+    pub(super) fn downloads_prefix(&self, id: Uuid) -> String {
+        self.space.key(StateKey::Downloads(id))
     }
 
     /// What the keys of stored manifests and their sidecars begin with.

@@ -7,6 +7,9 @@
 //! | [`mod@issue`] | making a link of it |
 //! | [`stored`] | a frozen manifest as bytes |
 //! | [`library`] | stored manifests in the bucket, and those that are open |
+//! | [`list`] | lists of keys, and manifests that are read back |
+//! | [`passphrase`] | what is kept of a link's passphrase |
+//! | [`downloads`] | how often archives were downloaded whole |
 //! | [`sweep`] | removing what links leave behind |
 //! | [`learned`] | checksums that were learned by hashing |
 //! | [`distrust`] | checksums that proved wrong |
@@ -16,6 +19,7 @@
 //! | `emf` | what one has cost, as a line of metrics |
 
 pub mod distrust;
+pub mod downloads;
 mod emf;
 pub mod fan_out;
 pub mod freeze;
@@ -23,11 +27,14 @@ pub mod issue;
 pub mod jsonl;
 pub mod learned;
 pub mod library;
+pub mod list;
+pub mod passphrase;
 pub mod publish;
 pub mod selection;
 pub mod stored;
 pub mod sweep;
 
+pub use downloads::Downloads;
 pub use freeze::{Chosen, FreezeError, freeze};
 pub use issue::{IssueError, Issued, Wish, issue};
 pub use library::{Library, LibraryError, Open, StateSpace};

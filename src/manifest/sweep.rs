@@ -1,4 +1,4 @@
-//! Cleaning up: stored manifests whose links have ended, and sidecars whose manifests are gone.
+//! Cleaning up: stored manifests whose links have ended, and what stands beside manifests that are gone.
 
 use futures::{StreamExt, pin_mut};
 use serde::Serialize;
@@ -18,7 +18,7 @@ pub struct Swept {
     pub kept: u64,
     /// Links that had ended and were removed.
     pub expired: u64,
-    /// Sidecars without a manifest, removed.
+    /// Sidecars and counted downloads without a manifest, removed.
     pub orphans: u64,
     /// Objects among the manifests that are none; they were left alone.
     pub unknown: u64,
@@ -37,14 +37,11 @@ impl Library {
         while let Some(page) = pages.next().await {
             for object in page? {
                 let name = object.key.strip_prefix(&folder).unwrap_or_default();
-                let (id, is_sidecar) = match name.strip_suffix(".crc32") {
-                    Some(id) => (id, true),
-                    None => (name, false),
-                };
+                let (id, is_beside) = owner(name);
                 match Uuid::try_parse(id) {
-                    // A manifest is listed before its sidecar, and goes together with it.
-                    Ok(id) if is_sidecar && last == Some(id) => {}
-                    Ok(_) if is_sidecar => {
+                    // A manifest is listed before what stands beside it, and goes together with it.
+                    Ok(id) if is_beside && last == Some(id) => {}
+                    Ok(_) if is_beside => {
                         self.store().delete(self.bucket(), &object.key).await?;
                         swept.orphans += 1;
                     }
@@ -81,5 +78,19 @@ impl Library {
             start.extend_from_slice(&chunk);
         }
         Ok(peek(&start))
+    }
+}
+
+/// The id of the manifest that an object below `links/` belongs to, and whether it only stands beside it.
+fn owner(name: &str) -> (&str, bool) {
+    if let Some((id, download)) = name.split_once(".downloads/") {
+        return match Uuid::try_parse(download) {
+            Ok(_) => (id, true),
+            Err(_) => (name, false),
+        };
+    }
+    match name.strip_suffix(".crc32") {
+        Some(id) => (id, true),
+        None => (name, false),
     }
 }

@@ -37,7 +37,11 @@ async fn post(server: &Server, body: &Value) -> Answered {
 
 /// Creates a link that must come into being.
 pub async fn create(server: &Server, body: &Value) -> Link {
-    let answered = post(server, body).await;
+    link_of(server, &post(server, body).await)
+}
+
+/// The link that an answer tells.
+pub fn link_of(server: &Server, answered: &Answered) -> Link {
     let answer: Value = serde_json::from_slice(&answered.body).unwrap();
     assert_eq!(answered.status, 201, "{answer}");
     let text = |name: &str| answer[name].as_str().unwrap().to_owned();

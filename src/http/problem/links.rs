@@ -1,10 +1,19 @@
 //! The part of the table that is about links.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use http::{HeaderValue, StatusCode, header};
 
 use super::Problem;
+use crate::download::DownloadError;
 use crate::link::InvalidLink;
+use crate::manifest::list::{InvalidList, Place};
 use crate::manifest::{FreezeError, IssueError, LibraryError};
+
+/// Browsers ask for a user name too; any will do.
+const BASIC: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"passphrase of the link\", charset=\"UTF-8\"");
 
 impl Problem {
     pub(in crate::http) fn no_state_bucket() -> Problem {
@@ -22,6 +31,53 @@ impl Problem {
             "no-public-url",
             "This server does not know its own name",
             "a link needs the name under which recipients reach this server: set --public-url (SHEAF_PUBLIC_URL)",
+        )
+    }
+
+    pub(in crate::http) fn passphrase_required() -> Problem {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "passphrase-needed",
+            "The link asks for a passphrase",
+            "send the passphrase of the link as the password of HTTP Basic, with any user name (curl -u x, wget --user=x --ask-password)",
+        )
+        .with_header(header::WWW_AUTHENTICATE, BASIC)
+    }
+
+    pub(in crate::http) fn wrong_passphrase() -> Problem {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "wrong-passphrase",
+            "That is not the passphrase",
+            "this is not the passphrase of the link; whoever sent you the link knows it",
+        )
+        .with_header(header::WWW_AUTHENTICATE, BASIC)
+    }
+
+    /// Wrong passphrases were tried too often.
+    pub(in crate::http) fn too_many_tries(wait: Duration) -> Problem {
+        let seconds = wait.as_secs() + 1;
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "passphrase-throttled",
+            "Too many wrong passphrases",
+            format!(
+                "wrong passphrases were tried too often for this link; try again in {seconds} s"
+            ),
+        )
+        .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    pub(in crate::http) fn downloads_used_up(most: NonZeroU32) -> Problem {
+        let times = match most.get() {
+            1 => "once".to_owned(),
+            most => format!("{most} times"),
+        };
+        Problem::new(
+            StatusCode::GONE,
+            "downloads-used-up",
+            "The downloads are used up",
+            format!("the archive was to be downloaded {times}, and was; ask for a new link"),
         )
     }
 
@@ -73,6 +129,33 @@ impl Problem {
             header::CONTENT_RANGE,
             range.unwrap_or(HeaderValue::from_static("bytes */0")),
         )
+    }
+}
+
+impl Problem {
+    /// Names keys, and the lines that they stand on where they were read from lines.
+    fn with_places(self, places: Vec<Place>) -> Problem {
+        let (keys, lines) = told(places);
+        self.with("keys", keys).with_lines(lines)
+    }
+
+    fn with_lines(self, lines: Vec<u64>) -> Problem {
+        match lines.is_empty() {
+            true => self,
+            false => self.with("lines", lines),
+        }
+    }
+}
+
+fn told(places: Vec<Place>) -> (Vec<String>, Vec<u64>) {
+    let lines = places.iter().filter_map(|place| place.line).collect();
+    let keys = places.into_iter().map(|place| place.key).collect();
+    (keys, lines)
+}
+
+impl From<InvalidList> for Problem {
+    fn from(error: InvalidList) -> Problem {
+        Problem::malformed_body(&error.to_string()).with_lines(vec![error.line()])
     }
 }
 
@@ -131,17 +214,27 @@ impl From<FreezeError> for Problem {
                 "Nothing is selected",
                 detail,
             ),
-            FreezeError::Archived { keys } => Problem::archived(detail, &keys),
-            FreezeError::Missing { keys } => Problem::new(
-                StatusCode::NOT_FOUND,
-                "no-such-keys",
-                "There are no such objects",
-                detail,
-            )
-            .with("keys", keys),
-            FreezeError::Repeated { keys } | FreezeError::Own { keys } => {
-                Problem::malformed_selection(detail).with("keys", keys)
+            FreezeError::Archived { places } => {
+                let (keys, lines) = told(places);
+                Problem::archived(detail, &keys).with_lines(lines)
             }
+            FreezeError::Missing { places } => {
+                let title = "There are no such objects";
+                Problem::new(StatusCode::NOT_FOUND, "no-such-keys", title, detail)
+                    .with_places(places)
+            }
+            FreezeError::Differ { places } => {
+                let title = "An object changed";
+                Problem::new(StatusCode::CONFLICT, "object-changed", title, detail)
+                    .with_places(places)
+            }
+            FreezeError::Repeated { places }
+            | FreezeError::Outside { places }
+            | FreezeError::Own { places } => {
+                Problem::malformed_selection(detail).with_places(places)
+            }
+            FreezeError::Overloaded(error) => DownloadError::Overloaded(error).into(),
+            FreezeError::Unstable { key } => DownloadError::Unstable { key }.into(),
             FreezeError::Store(error) => Problem::from(error.as_ref()),
         }
     }

@@ -131,6 +131,18 @@ impl Look {
         self.complete(Seen { object, crc32 }).await
     }
 
+    /// Asks about an object by its key; `None` where there is none.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn for_key(&self, key: &str) -> Result<Option<Headed>, StoreError> {
+        // No object has an empty key, and the store would be asked about the bucket.
+        if key.is_empty() {
+            return Ok(None);
+        }
+        self.store.head(&self.bucket, key).await
+    }
+
     /// Looks at an object that is known by HEAD.
     ///
     /// # Errors

@@ -11,19 +11,23 @@ use futures::{StreamExt, TryStreamExt, pin_mut};
 
 use super::Selection;
 use super::distrust::Distrusted;
+use super::list::{Place, Wanted};
 use super::selection::is_own;
-use super::stored::{Freezer, Row};
-use crate::store::{Bucket, Headed, Object, Store, StoreError};
+use super::stored::Freezer;
+use crate::store::{Bucket, Object, Store, StoreError};
 
+mod error;
+mod found;
 mod look;
+mod scan;
 
-use look::{Look, Seen};
+pub use error::FreezeError;
+use found::{Found, InTheWay, MOST_NAMED};
+use look::Look;
+pub use scan::{Progress, Scan, scanned};
 
 /// Requests about single objects at once.
 const AT_ONCE: usize = 32;
-
-/// How many keys an error names at the most.
-const MOST_NAMED: usize = 10;
 
 /// What is to be frozen.
 #[derive(Clone, Debug)]
@@ -34,66 +38,13 @@ pub enum Chosen {
     Keys {
         /// Their bucket.
         bucket: Bucket,
+        /// What all of them begin with; names lose it up to its last `/`.
+        prefix: String,
         /// The keys; each may stand here once.
-        keys: Vec<String>,
+        wanted: Vec<Wanted>,
         /// What all of sheaf's own keys but manifests begin with.
         state_prefix: String,
     },
-}
-
-/// Why nothing was frozen.
-#[derive(Debug, thiserror::Error)]
-pub enum FreezeError {
-    /// No object under the prefix matches, or the list is empty.
-    #[error("no object under the prefix matches the include patterns")]
-    NothingSelected,
-    /// Objects in an archive tier, without a restored copy.
-    #[error(
-        "{} must be restored from their archive tier before they can be read",
-        named(keys)
-    )]
-    Archived {
-        /// The first of them.
-        keys: Vec<String>,
-    },
-    /// Keys without an object.
-    #[error("there are no objects {} in the bucket", named(keys))]
-    Missing {
-        /// The first of them.
-        keys: Vec<String>,
-    },
-    /// Keys that stand in the list more than once.
-    #[error("{} are named more than once", named(keys))]
-    Repeated {
-        /// The first of them.
-        keys: Vec<String>,
-    },
-    /// Keys of folder markers, or of sheaf's own objects.
-    #[error(
-        "{} are folder markers or sheaf's own objects, which no archive holds",
-        named(keys)
-    )]
-    Own {
-        /// The first of them.
-        keys: Vec<String>,
-    },
-    /// The store failed, or an object changed meanwhile.
-    #[error(transparent)]
-    Store(Box<StoreError>),
-}
-
-impl From<StoreError> for FreezeError {
-    fn from(error: StoreError) -> FreezeError {
-        FreezeError::Store(Box::new(error))
-    }
-}
-
-fn named(keys: &[String]) -> String {
-    let keys: Vec<String> = keys
-        .iter()
-        .map(|key| key.escape_default().to_string())
-        .collect();
-    keys.join(", ")
 }
 
 /// The rows of what was chosen, in the order of their keys' bytes, with the CRC-32s that the store has. Claims that
@@ -116,18 +67,15 @@ pub async fn freeze(
         }
         Chosen::Keys {
             bucket,
-            keys,
+            prefix,
+            wanted,
             state_prefix,
         } => {
-            let keys = sorted(keys, &state_prefix)?;
-            let heads = headed(store, &bucket, keys).await?;
+            let wanted = sorted(wanted, &prefix, &state_prefix)?;
             let look = Look::headed(store, &bucket);
-            let rows = stream::iter(heads).map(Ok).map_ok(|head| {
-                let look = &look;
-                async move { Ok(looked(look.at_headed(head).await?)) }
-            });
-            let rows = rows.try_buffered(AT_ONCE);
-            collect(Freezer::new(&bucket, ""), rows, &bucket, distrusted).await
+            let found = stream::iter(wanted).map(|wanted| look.found(wanted));
+            let found = found.buffered(AT_ONCE);
+            collect(Freezer::new(&bucket, &prefix), found, &bucket, distrusted).await
         }
     }
 }
@@ -137,7 +85,7 @@ fn listed(
     pages: impl Stream<Item = Result<Vec<Object>, StoreError>>,
     look: Look,
     selection: Selection,
-) -> impl Stream<Item = Result<Looked, StoreError>> {
+) -> impl Stream<Item = Result<Found, StoreError>> {
     let objects = pages.map_ok(move |page| {
         let objects = page.into_iter().filter(|object| selection.takes(object));
         let objects: Vec<Object> = objects.collect();
@@ -146,133 +94,93 @@ fn listed(
     let look = Arc::new(look);
     let rows = objects.try_flatten().map_ok(move |object| {
         let look = look.clone();
-        async move { Ok(looked(look.at_listed(object).await?)) }
+        async move { Ok(Found::of(look.at_listed(object).await?, None)) }
     });
     rows.try_buffered(AT_ONCE)
 }
 
-/// A row, and whether its object lies in an archive tier.
-type Looked = (Row, bool);
-
-fn looked(seen: Seen) -> Looked {
-    let Seen { object, crc32 } = seen;
-    let archived = object.archived;
-    (row(object, crc32), archived)
-}
-
 async fn collect(
     mut freezer: Freezer,
-    rows: impl Stream<Item = Result<Looked, StoreError>>,
+    found: impl Stream<Item = Result<Found, StoreError>>,
     bucket: &Bucket,
     distrusted: &Distrusted,
 ) -> Result<Freezer, FreezeError> {
-    let mut archived = Vec::new();
-    pin_mut!(rows);
-    while let Some((mut row, is_archived)) = rows.try_next().await? {
-        if is_archived {
-            archived.push(row.key);
-            if archived.len() == MOST_NAMED {
-                break;
+    let mut in_the_way = InTheWay::default();
+    pin_mut!(found);
+    while let Some(found) = found.try_next().await? {
+        if let Some(mut row) = in_the_way.note(found) {
+            if distrusted.has(bucket.as_str(), &row) {
+                row.crc32 = None;
             }
-            continue;
+            if in_the_way.is_empty() {
+                freezer.push(&row);
+            }
         }
-        if distrusted.has(bucket.as_str(), &row) {
-            row.crc32 = None;
+        if in_the_way.is_full() {
+            break;
         }
-        freezer.push(&row);
     }
-    if !archived.is_empty() {
-        return Err(FreezeError::Archived { keys: archived });
-    }
+    in_the_way.check()?;
     if freezer.count() == 0 {
         return Err(FreezeError::NothingSelected);
     }
     Ok(freezer)
 }
 
-/// The keys in the order of their bytes, none of them twice, none of them our own.
-fn sorted(mut keys: Vec<String>, state_prefix: &str) -> Result<Vec<String>, FreezeError> {
-    keys.sort_unstable();
-    let repeated = keys.windows(2).filter(|pair| pair[0] == pair[1]);
-    let mut repeated: Vec<String> = repeated.map(|pair| pair[0].clone()).collect();
-    repeated.dedup();
-    repeated.truncate(MOST_NAMED);
-    if !repeated.is_empty() {
-        return Err(FreezeError::Repeated { keys: repeated });
+/// The list in the order of its keys' bytes, none of them twice, none of them our own, all below the prefix.
+fn sorted(
+    mut wanted: Vec<Wanted>,
+    prefix: &str,
+    state_prefix: &str,
+) -> Result<Vec<Wanted>, FreezeError> {
+    wanted.sort_unstable();
+    let again = wanted.windows(2).filter(|pair| pair[0].key == pair[1].key);
+    let mut again: Vec<Place> = again.map(|pair| Place::of(&pair[1])).collect();
+    again.dedup_by(|second, first| second.key == first.key);
+    again.truncate(MOST_NAMED);
+    if !again.is_empty() {
+        return Err(FreezeError::Repeated { places: again });
     }
-    let own = keys.iter().filter(|key| is_own(key, state_prefix));
-    let own: Vec<String> = own.take(MOST_NAMED).cloned().collect();
-    if !own.is_empty() {
-        return Err(FreezeError::Own { keys: own });
+    let first = |is_wrong: &dyn Fn(&str) -> bool| -> Vec<Place> {
+        let wrong = wanted.iter().filter(|wanted| is_wrong(&wanted.key));
+        wrong.take(MOST_NAMED).map(Place::of).collect()
+    };
+    let places = first(&|key| is_own(key, state_prefix));
+    if !places.is_empty() {
+        return Err(FreezeError::Own { places });
     }
-    Ok(keys)
-}
-
-/// Every key's object, in the order of the keys.
-async fn headed(
-    store: &Store,
-    bucket: &Bucket,
-    keys: Vec<String>,
-) -> Result<Vec<Headed>, FreezeError> {
-    let asked = stream::iter(keys).map(|key| async move {
-        // No object has an empty key, and the store would be asked about the bucket.
-        let head = if key.is_empty() {
-            None
-        } else {
-            store.head(bucket, &key).await?
-        };
-        Ok::<_, StoreError>(head.ok_or(key))
-    });
-    let asked = asked.buffered(AT_ONCE);
-    pin_mut!(asked);
-    let (mut heads, mut missing, mut markers) = (Vec::new(), Vec::new(), Vec::new());
-    while let Some(head) = asked.try_next().await? {
-        match head {
-            Ok(head) if head.object.size == 0 && head.object.key.ends_with('/') => {
-                markers.push(head.object.key);
-            }
-            Ok(head) => heads.push(head),
-            Err(key) => missing.push(key),
-        }
-        if missing.len() == MOST_NAMED {
-            break;
-        }
+    let places = first(&|key| !key.starts_with(prefix));
+    if !places.is_empty() {
+        return Err(FreezeError::Outside { places });
     }
-    if !missing.is_empty() {
-        return Err(FreezeError::Missing { keys: missing });
-    }
-    if !markers.is_empty() {
-        markers.truncate(MOST_NAMED);
-        return Err(FreezeError::Own { keys: markers });
-    }
-    Ok(heads)
-}
-
-fn row(object: Object, crc32: Option<u32>) -> Row {
-    Row {
-        key: object.key,
-        size: object.size,
-        etag: object.etag,
-        modified: object.modified,
-        crc32,
-        version: object.version_id,
-    }
+    Ok(wanted)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn wanted(keys: &[(&str, u64)]) -> Vec<Wanted> {
+        let wanted = |(key, line): &(&str, u64)| Wanted {
+            line: Some(*line),
+            ..Wanted::from((*key).to_owned())
+        };
+        keys.iter().map(wanted).collect()
+    }
+
     #[test]
     fn lists_of_keys_are_checked() {
-        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
-        assert_eq!(
-            sorted(keys(&["b", "a/ü", "B", "a"]), ".sheaf/").unwrap(),
-            ["B", "a", "a/ü", "b"]
-        );
-        let error = sorted(keys(&["b", "a", "b", "b", "a"]), ".sheaf/").unwrap_err();
-        assert!(matches!(error, FreezeError::Repeated { keys } if keys == ["a", "b"]));
-        let error = sorted(keys(&["b", "state/x"]), "state/").unwrap_err();
-        assert!(matches!(error, FreezeError::Own { keys } if keys == ["state/x"]));
+        let keys = wanted(&[("b", 1), ("a/ü", 2), ("B", 3), ("a", 4)]);
+        let keys = sorted(keys, "", ".sheaf/").unwrap();
+        let keys: Vec<String> = keys.into_iter().map(|wanted| wanted.key).collect();
+        assert_eq!(keys, ["B", "a", "a/ü", "b"]);
+        let keys = wanted(&[("b", 1), ("a", 2), ("b", 3), ("b", 4), ("a", 5)]);
+        let error = sorted(keys, "", ".sheaf/").unwrap_err();
+        let said = error.to_string();
+        assert_eq!(said, "a (line 5), b (line 3) are named more than once");
+        let error = sorted(wanted(&[("b", 1), ("state/x", 2)]), "", "state/").unwrap_err();
+        assert!(matches!(error, FreezeError::Own { places } if places[0].line == Some(2)));
+        let error = sorted(wanted(&[("b/c", 1), ("c", 2)]), "b/", "state/").unwrap_err();
+        assert!(matches!(error, FreezeError::Outside { places } if places[0].key == "c"));
     }
 }

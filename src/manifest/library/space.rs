@@ -27,6 +27,10 @@ pub enum StateKey {
     Link(Uuid),
     /// The CRC-32s that were learned of its rows.
     Crc32s(Uuid),
+    /// What the keys of a link's complete downloads begin with.
+    Downloads(Uuid),
+    /// One complete download of a link.
+    Download(Uuid, Uuid),
     /// A claimed CRC-32 that proved wrong.
     Distrusted(Digest),
 }
@@ -38,6 +42,10 @@ impl StateSpace {
         match key {
             StateKey::Link(id) => format!("{prefix}{LINKS}{id}"),
             StateKey::Crc32s(id) => format!("{prefix}{LINKS}{id}.crc32"),
+            StateKey::Downloads(id) => format!("{prefix}{LINKS}{id}.downloads/"),
+            StateKey::Download(id, download) => {
+                format!("{prefix}{LINKS}{id}.downloads/{download}")
+            }
             StateKey::Distrusted(digest) => format!("{prefix}{DISTRUSTED}{digest}"),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use futures::TryStreamExt;
 use tempfile::TempDir;
 
 use super::*;
@@ -273,6 +274,9 @@ async fn links_live_as_long_as_is_sensible() {
             chosen: Chosen::Selection(Selection::new(bucket(), "", &[]).unwrap()),
             filename: None,
             expires_in: Duration::from_secs(seconds),
+            scan: None,
+            passphrase: None,
+            max_downloads: None,
             base: "http://h".to_owned(),
         };
         let issued = issue(
@@ -309,11 +313,17 @@ async fn what_has_ended_is_swept_with_its_sidecar() {
             .unwrap();
     };
     put(format!("{}.crc32", Uuid::new_v4())).await;
+    // Downloads that were counted go with their link, and without one at once.
+    for id in &ids {
+        put(format!("{id}.downloads/{}", Uuid::new_v4())).await;
+    }
+    put(format!("{}.downloads/{}", Uuid::new_v4(), Uuid::new_v4())).await;
+    put(format!("{}.downloads/other", Uuid::new_v4())).await;
     put("notes.txt".to_owned()).await;
     put(Uuid::new_v4().to_string()).await;
     let swept = library.sweep(DAY + 2).await.unwrap();
     let counts = (swept.kept, swept.expired, swept.orphans, swept.unknown);
-    assert_eq!(counts, (1, 1, 1, 2));
+    assert_eq!(counts, (1, 1, 2, 3));
     assert!(matches!(
         library.open(ids[0]).await,
         Err(LibraryError::Revoked)
@@ -321,5 +331,15 @@ async fn what_has_ended_is_swept_with_its_sidecar() {
     assert!(library.open(ids[1]).await.is_ok());
     let again = library.sweep(DAY + 2).await.unwrap();
     let counts = (again.kept, again.expired, again.orphans, again.unknown);
-    assert_eq!(counts, (1, 0, 0, 2), "nothing is left of it");
+    assert_eq!(counts, (1, 0, 0, 3), "nothing is left of it");
+    let left = place
+        .store
+        .list(&bucket(), &format!(".sheaf/links/{}", ids[0]));
+    let left: Vec<_> = left.try_concat().await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+    let kept = place
+        .store
+        .list(&bucket(), &format!(".sheaf/links/{}", ids[1]));
+    let kept: Vec<_> = kept.try_concat().await.unwrap();
+    assert_eq!(kept.len(), 3, "the manifest, its sidecar, and a download");
 }

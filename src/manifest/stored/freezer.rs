@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::names::Names;
-use super::{BLOCK, Frozen, Header, MAGIC, Row, wire};
+use super::{BLOCK, Frozen, Header, Row, Terms, wire};
 use crate::archive::Layout;
 use crate::store::Bucket;
 
@@ -65,8 +65,14 @@ impl Freezer {
         self.before.clone_from(&row.key);
     }
 
-    /// The manifest, saved under `filename`, frozen at `created` for a link that ends at `expires` (Unix seconds).
+    /// The manifest, saved under `filename`, frozen at `created` for a link that ends at `expires` (Unix seconds), which
+    /// everybody may have who holds it.
     pub fn finish(self, filename: &str, created: i64, expires: u64) -> Frozen {
+        self.finish_with(filename, created, expires, Terms::default())
+    }
+
+    /// The same for a link with these terms.
+    pub fn finish_with(self, filename: &str, created: i64, expires: u64, terms: Terms) -> Frozen {
         let header = Header {
             etag: self.etag(),
             bucket: self.bucket.to_string(),
@@ -79,6 +85,8 @@ impl Freezer {
             archive_len: self.layout.len(),
             names_crc32: self.names.crc32(),
             broken: None,
+            passphrase: terms.passphrase,
+            max_downloads: terms.max_downloads,
         };
         let (file, start) = write(&header, &self.rows);
         Frozen {
@@ -118,11 +126,12 @@ impl Frozen {
 
 /// The file, and where its rows begin.
 fn write(header: &Header, rows: &[u8]) -> (Bytes, usize) {
+    let magic = header.magic();
     // Serialising text and numbers into memory has no way to fail.
     let header = serde_json::to_vec(header).unwrap_or_default();
-    let start = MAGIC.len() + 4 + header.len();
+    let start = magic.len() + 4 + header.len();
     let mut file = Vec::with_capacity(start + rows.len() + 4);
-    file.extend_from_slice(&MAGIC);
+    file.extend_from_slice(&magic);
     file.extend_from_slice(&(header.len() as u32).to_le_bytes());
     file.extend_from_slice(&header);
     file.extend_from_slice(rows);

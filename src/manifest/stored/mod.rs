@@ -13,11 +13,14 @@ mod freezer;
 mod names;
 mod wire;
 
+use std::num::NonZeroU32;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use freezer::Freezer;
 
+use super::passphrase::PassphraseHash;
 use crate::archive::Layout;
 use crate::store::Object;
 use names::Names;
@@ -25,6 +28,10 @@ use wire::{Raw, Reader};
 
 /// The first bytes of a stored manifest; the last of them is the version of the format.
 pub const MAGIC: [u8; 8] = *b"sheafm\0\x01";
+
+/// The same for a manifest that not everybody may have: a version of sheaf that knows nothing of passphrases and numbers
+/// of downloads must not take it for one that everybody may.
+pub const MAGIC_GUARDED: [u8; 8] = *b"sheafm\0\x02";
 
 /// The media type of a stored manifest.
 pub const CONTENT_TYPE: &str = "application/octet-stream";
@@ -103,6 +110,37 @@ pub struct Header {
     /// The key of an object whose claimed CRC-32 proved wrong. Such a manifest has no rows, and no archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken: Option<String>,
+    /// What is kept of the passphrase that the link asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<PassphraseHash>,
+    /// How often the archive may be downloaded whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_downloads: Option<NonZeroU32>,
+}
+
+/// What a link asks of those who hold it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// What is kept of its passphrase.
+    pub passphrase: Option<PassphraseHash>,
+    /// How often its archive may be downloaded whole.
+    pub max_downloads: Option<NonZeroU32>,
+}
+
+impl Header {
+    /// The first bytes of its file.
+    fn magic(&self) -> [u8; 8] {
+        match (&self.passphrase, self.max_downloads) {
+            (None, None) => MAGIC,
+            _ => MAGIC_GUARDED,
+        }
+    }
+}
+
+/// The rest of a file behind its magic.
+fn behind_magic(file: &[u8]) -> Option<&[u8]> {
+    file.strip_prefix(&MAGIC)
+        .or_else(|| file.strip_prefix(&MAGIC_GUARDED))
 }
 
 /// Why a file is no stored manifest that can be used.
@@ -268,7 +306,7 @@ impl Iterator for Rows<'_> {
 
 /// The header at the start of a stored manifest; unchecked, since the rest need not be there.
 pub fn peek(start: &[u8]) -> Option<Header> {
-    let (length, rest) = start.strip_prefix(&MAGIC)?.split_first_chunk::<4>()?;
+    let (length, rest) = behind_magic(start)?.split_first_chunk::<4>()?;
     let length = u32::from_le_bytes(*length) as usize;
     serde_json::from_slice(rest.get(..length)?).ok()
 }
@@ -279,7 +317,7 @@ fn read_header(file: &Bytes) -> Result<(Header, usize), StoredError> {
         let bytes = file.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
         bytes.map(u32::from_le_bytes).ok_or(StoredError::Magic)
     };
-    if !file.starts_with(&MAGIC) || file.len() < BEFORE_HEADER + 4 {
+    if behind_magic(file).is_none() || file.len() < BEFORE_HEADER + 4 {
         return Err(StoredError::Magic);
     }
     let end = file.len() - 4;

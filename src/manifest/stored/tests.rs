@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::manifest::passphrase::Passphrase;
 use crate::store::Bucket;
 
 fn bucket() -> Bucket {
@@ -58,6 +59,45 @@ fn rows_are_found_by_number() {
     assert!(opened.rows(100).eq(rows[100..].iter().cloned()));
     assert_eq!(opened.layout().len(), written.layout().len());
     assert_eq!(opened.layout().name(7), "reports/0000007.pdf");
+}
+
+#[test]
+fn what_is_guarded_is_nothing_to_those_who_would_not_guard_it() {
+    let rows = keys(3);
+    let with = |terms: Terms| {
+        let mut freezer = Freezer::new(&bucket(), "a/");
+        rows.iter().for_each(|row| freezer.push(row));
+        freezer.finish_with("a.zip", 2_000_000_000, 2_000_000_900, terms)
+    };
+    let open = with(Terms::default());
+    assert!(open.file().starts_with(&MAGIC));
+    assert_eq!(open.file(), frozen(&rows).file());
+    let header = String::from_utf8_lossy(open.file()).into_owned();
+    assert!(!header.contains("passphrase") && !header.contains("max_downloads"));
+    let hash = Passphrase::new("correct horse").unwrap().hash();
+    let terms = [
+        Terms {
+            passphrase: Some(hash.clone()),
+            max_downloads: None,
+        },
+        Terms {
+            passphrase: None,
+            max_downloads: NonZeroU32::new(3),
+        },
+    ];
+    for terms in terms {
+        let guarded = with(terms.clone());
+        assert!(guarded.file().starts_with(&MAGIC_GUARDED));
+        assert_eq!(guarded.header().etag, open.header().etag);
+        let read = Frozen::open(guarded.file().clone()).unwrap();
+        let header = read.header();
+        assert_eq!(
+            (&header.passphrase, header.max_downloads),
+            (&terms.passphrase, terms.max_downloads)
+        );
+        assert_eq!(peek(guarded.file()).as_ref(), Some(header));
+        assert!(guarded.broken("k").starts_with(&MAGIC_GUARDED));
+    }
 }
 
 #[test]
@@ -140,7 +180,7 @@ fn what_is_damaged_is_not_opened() {
         assert!(Frozen::open(file.slice(..at)).is_err(), "cut at {at}");
     }
     let mut newer = file.to_vec();
-    newer[7] = 2;
+    newer[7] = 3;
     assert!(matches!(
         Frozen::open(sealed(newer)),
         Err(StoredError::Magic)

@@ -1,0 +1,178 @@
+//! What `POST /v1/links` asks for: a selection or a list of keys in JSON, or a manifest that was made earlier, line by
+//! line, with everything else in the query.
+
+use std::num::NonZeroU32;
+
+use axum::body::Body;
+use futures::StreamExt;
+use http::{HeaderMap, HeaderName, header};
+use serde::Deserialize;
+
+use super::super::Problem;
+use super::super::manifests::{one_or_many, read};
+use super::super::query::Query;
+use crate::manifest::jsonl::CONTENT_TYPE;
+use crate::manifest::list::{ListReader, Wanted};
+use crate::manifest::passphrase::Passphrase;
+
+/// The largest body in JSON, in bytes: a list of keys may be long.
+const BODY_LIMIT: usize = 32 << 20;
+
+/// Where the passphrase stands if the body is a manifest: what is in a query gets into the logs of proxies.
+const PASSPHRASE: HeaderName = HeaderName::from_static("sheaf-passphrase");
+
+/// What is asked for, whichever way it came.
+#[derive(Debug)]
+pub struct Asked {
+    /// The bucket, if it is named.
+    pub bucket: Option<String>,
+    /// The prefix, if it is named.
+    pub prefix: Option<String>,
+    /// The keys, where they are listed.
+    pub wanted: Option<Vec<Wanted>>,
+    /// Patterns.
+    pub include: Vec<String>,
+    /// The name of the archive.
+    pub filename: Option<String>,
+    /// Seconds.
+    pub expires_in: Option<u64>,
+    /// What has no CRC-32 is to be hashed.
+    pub scan: bool,
+    /// The passphrase of the link.
+    pub passphrase: Option<Passphrase>,
+    /// How often the archive may be downloaded whole.
+    pub max_downloads: Option<NonZeroU32>,
+}
+
+/// The body in JSON; every field may be left out.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    bucket: Option<String>,
+    prefix: Option<String>,
+    keys: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    include: Vec<String>,
+    filename: Option<String>,
+    expires_in: Option<u64>,
+    crc: Option<Crc>,
+    passphrase: Option<String>,
+    max_downloads: Option<NonZeroU32>,
+}
+
+/// Where rows have their CRC-32 from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Crc {
+    /// From the store alone.
+    Stored,
+    /// What the store does not tell is read and hashed.
+    Scan,
+}
+
+impl Asked {
+    /// Reads a request. A manifest is read as it comes, and only what is needed of it is kept.
+    ///
+    /// # Errors
+    /// 400 `malformed-body` and `malformed-query`, 413, 415.
+    pub async fn read(
+        query: Option<&str>,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Asked, Problem> {
+        match is_manifest(headers) {
+            true => manifest(query, headers, body).await,
+            false => fields(query, headers, body).await,
+        }
+    }
+}
+
+async fn fields(query: Option<&str>, headers: &HeaderMap, body: Body) -> Result<Asked, Problem> {
+    let query = Query::parse(query, &["crc"])?;
+    let in_query = crc(&query)?;
+    let fields: Fields = read(headers, body, BODY_LIMIT).await?;
+    if fields.keys.is_some() && !fields.include.is_empty() {
+        return Err(Problem::malformed_body("name either keys or patterns"));
+    }
+    let wanted = fields.keys.map(|keys| keys.into_iter().map(Wanted::from));
+    Ok(Asked {
+        bucket: fields.bucket,
+        prefix: fields.prefix,
+        wanted: wanted.map(Iterator::collect),
+        include: fields.include,
+        filename: fields.filename,
+        expires_in: fields.expires_in,
+        scan: fields.crc.or(in_query) == Some(Crc::Scan),
+        passphrase: passphrase(fields.passphrase.as_deref())?,
+        max_downloads: fields.max_downloads,
+    })
+}
+
+async fn manifest(query: Option<&str>, headers: &HeaderMap, body: Body) -> Result<Asked, Problem> {
+    const KNOWN: [&str; 6] = [
+        "bucket",
+        "prefix",
+        "filename",
+        "expires_in",
+        "crc",
+        "max_downloads",
+    ];
+    let query = Query::parse(query, &KNOWN)?;
+    let text = |name| Ok::<_, Problem>(query.one(name)?.map(str::to_owned));
+    let given = headers.get(PASSPHRASE).map(|value| value.as_bytes());
+    let given = given.map(|bytes| str::from_utf8(bytes).unwrap_or_default());
+    let asked = Asked {
+        bucket: text("bucket")?,
+        prefix: text("prefix")?,
+        wanted: None,
+        include: Vec::new(),
+        filename: text("filename")?,
+        expires_in: number(&query, "expires_in")?,
+        scan: crc(&query)? == Some(Crc::Scan),
+        passphrase: passphrase(given)?,
+        max_downloads: number(&query, "max_downloads")?,
+    };
+    let (mut reader, mut chunks) = (ListReader::default(), body.into_data_stream());
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| {
+            Problem::malformed_body(&format!("the body could not be read: {error}"))
+        })?;
+        reader.feed(&chunk)?;
+    }
+    Ok(Asked {
+        wanted: Some(reader.finish()?),
+        ..asked
+    })
+}
+
+fn is_manifest(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok());
+    let media_type = value.and_then(|value| value.split(';').next());
+    media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(CONTENT_TYPE))
+}
+
+fn crc(query: &Query) -> Result<Option<Crc>, Problem> {
+    match query.one("crc")? {
+        None => Ok(None),
+        Some("stored") => Ok(Some(Crc::Stored)),
+        Some("scan") => Ok(Some(Crc::Scan)),
+        Some(other) => Err(Problem::malformed_query(&format!(
+            "crc={other:?} is not known; there are: stored, scan"
+        ))),
+    }
+}
+
+fn number<T: std::str::FromStr>(query: &Query, name: &str) -> Result<Option<T>, Problem> {
+    let text = query.one(name)?;
+    let number = text.map(|text| {
+        let malformed = |_| Problem::malformed_query(&format!("{name}={text:?} is no such number"));
+        text.parse().map_err(malformed)
+    });
+    number.transpose()
+}
+
+fn passphrase(given: Option<&str>) -> Result<Option<Passphrase>, Problem> {
+    let checked = given.map(Passphrase::new).transpose();
+    checked.map_err(|error| Problem::malformed_body(&error.to_string()))
+}
