@@ -157,7 +157,7 @@ impl Wire {
             listing = match &*name {
                 "prefix" => listing.prefix(value),
                 "continuation-token" => listing.continuation_token(value),
-                "start-after" => listing.start_after(value),
+                // Listings cannot begin behind a key here, so that one page comes after the other and has a number.
                 _ => listing,
             };
         }
