@@ -1,7 +1,6 @@
 //! `sheaf manifest`: a presigned manifest of a prefix.
 
 use std::num::NonZeroUsize;
-use std::time::SystemTime;
 
 use clap::Args;
 
@@ -69,7 +68,7 @@ pub async fn run(args: ManifestArgs) -> Result<(), CliError> {
     let options = PublishOptions {
         expires_in,
         queue_max: args.queue_max.get(),
-        now: SystemTime::now(),
+        ..PublishOptions::default()
     };
     let published = publish(&opened.store, &selection, &options).await?;
     if published.count == 0 {

@@ -15,6 +15,7 @@ use super::{DownloadError, MOST_NAMED};
 use crate::archive::{EntryName, INLINE_MAX, Namer};
 use crate::manifest::Selection;
 use crate::read_ahead::{Before, Item, MemoryBudget};
+use crate::store::list::Pace;
 use crate::store::{Object, Store, StoreError};
 
 /// What a listed object costs in memory beside its key and ETag, in bytes: the row, and two allocations.
@@ -23,6 +24,9 @@ const OBJECT_COST: usize = size_of::<Object>() + 32;
 /// Objects on a page of the listing while memory is short. A page of 1,000 takes some 200 kB, which is nothing beside
 /// what one download reads ahead, and more than the first reservation of each of a thousand.
 const SHORT_PAGE: i32 = 100;
+
+/// The part of the memory budget that listed objects may take while they wait for their turn: one in so many.
+const AHEAD: usize = 16;
 
 /// The rows, as items to be read.
 pub struct Rows {
@@ -106,8 +110,14 @@ async fn list(
     budget: MemoryBudget,
     sender: mpsc::Sender<Result<Vec<Object>, StoreError>>,
 ) {
-    let most = move || (!budget.is_roomy()).then_some(SHORT_PAGE);
-    let pages = store.list_in_pages(selection.bucket(), selection.prefix(), most);
+    let pace = move || {
+        let roomy = budget.is_roomy();
+        Pace {
+            page: (!roomy).then_some(SHORT_PAGE),
+            ahead: budget.total() / AHEAD,
+        }
+    };
+    let pages = store.list_at(selection.bucket(), selection.prefix(), pace);
     let mut pages = std::pin::pin!(pages);
     while let Ok(room) = sender.reserve().await {
         let Some(page) = pages.next().await else {

@@ -1,6 +1,6 @@
 //! `POST /v1/manifests`: a JSONL manifest of presigned URLs, itself handed out as one presigned URL.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
@@ -55,7 +55,7 @@ pub async fn create(
             .expires_in
             .map_or(app.config.expires_in, Duration::from_secs),
         queue_max: app.config.queue_max,
-        now: SystemTime::now(),
+        ..PublishOptions::default()
     };
     let published = publish(&app.config.store, &selection, &options).await?;
     details.entries(published.count);

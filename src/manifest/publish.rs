@@ -3,7 +3,7 @@
 //! A manifest is whole or it is not there: any failure takes the upload back before the error is returned, and so does
 //! whoever drops the future.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::{StreamExt, future, pin_mut};
 use serde::Serialize;
@@ -15,8 +15,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::jsonl::{CONTENT_TYPE, Line};
 use super::selection::{MANIFEST_PREFIX, Selection};
 use crate::disposition;
+use crate::store::list::Pace;
 use crate::store::parts::joined;
-use crate::store::{Object, PartWriter, Store, StoreError, WriteError, presign};
+use crate::store::presign::{self, Signer, Subject};
+use crate::store::{Object, PartWriter, Store, StoreError, WriteError};
 
 /// How long the URLs live where nobody says otherwise.
 pub const DEFAULT_EXPIRY: Duration = Duration::from_secs(900);
@@ -33,6 +35,12 @@ pub struct PublishOptions {
     pub queue_max: usize,
     /// From when on the URLs live: the same moment for all, so that a manifest has one end.
     pub now: SystemTime,
+    /// How long one page of the listing may take; for ever where absent.
+    pub page_limit: Option<Duration>,
+    /// How long the whole manifest may take; for ever where absent.
+    pub run_limit: Option<Duration>,
+    /// How far the listing may go ahead.
+    pub pace: Pace,
 }
 
 impl Default for PublishOptions {
@@ -41,6 +49,9 @@ impl Default for PublishOptions {
             expires_in: DEFAULT_EXPIRY,
             queue_max: DEFAULT_QUEUE,
             now: SystemTime::now(),
+            page_limit: None,
+            run_limit: None,
+            pace: Pace::default(),
         }
     }
 }
@@ -82,6 +93,18 @@ pub enum ManifestError {
         /// The most that can be written, in bytes.
         limit: u64,
     },
+    /// The store took too long over one page of the listing.
+    #[error("a page of the listing did not come within {} s", limit.as_secs_f64())]
+    SlowPage {
+        /// How long it was allowed to take.
+        limit: Duration,
+    },
+    /// The whole took too long.
+    #[error("the manifest was not complete within {} s", limit.as_secs_f64())]
+    SlowRun {
+        /// How long it was allowed to take.
+        limit: Duration,
+    },
     /// No presigned URL can live that long, or that short.
     #[error(
         "URLs cannot live for {} s: from 1 s to {} s (7 days) are possible",
@@ -112,20 +135,50 @@ pub async fn publish(
     selection: &Selection,
     options: &PublishOptions,
 ) -> Result<Published, ManifestError> {
+    let began = Instant::now();
+    let published = make(store, selection, options).await;
+    let (bucket, prefix) = (selection.bucket().as_str(), selection.prefix());
+    let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match &published {
+        Ok(Published { count, bytes, .. }) => {
+            tracing::info!(bucket, prefix, count, bytes, milliseconds, "manifest");
+        }
+        Err(error) => tracing::warn!(bucket, prefix, milliseconds, %error, "manifest failed"),
+    }
+    published
+}
+
+async fn make(
+    store: &Store,
+    selection: &Selection,
+    options: &PublishOptions,
+) -> Result<Published, ManifestError> {
     let expires_in = check_expiry(options.expires_in)?;
     let bucket = selection.bucket();
-    let session_ends = store.credentials_expire(bucket).await?;
+    let signer = store.signer(bucket, options.now, expires_in).await?;
     let manifest_key = format!("{MANIFEST_PREFIX}{}.jsonl", uuid::Uuid::new_v4());
 
     let (sender, receiver) = mpsc::channel(options.queue_max.max(1));
-    let listing = tokio::spawn(list(store.clone(), selection.clone(), sender));
+    let listing = tokio::spawn(list(
+        store.clone(),
+        selection.clone(),
+        options.clone(),
+        sender,
+    ));
     let listing = AbortOnDropHandle::new(listing);
-    let listed = async { joined(listing.await).map_err(ManifestError::from) };
+    let listed = async { joined(listing.await) };
 
     let mut writer = PartWriter::new(store, bucket, &manifest_key, CONTENT_TYPE);
-    let rows = write_rows(store, selection, options, receiver, &mut writer);
+    let rows = write_rows(signer, receiver, &mut writer);
     // The first failure of either side ends both: no half that works goes on for one that does not.
-    let (count, bytes) = match future::try_join(listed, Box::pin(rows)).await {
+    let written = future::try_join(listed, Box::pin(rows));
+    let written = match options.run_limit {
+        None => written.await,
+        Some(limit) => tokio::time::timeout(limit, written)
+            .await
+            .unwrap_or(Err(ManifestError::SlowRun { limit })),
+    };
+    let written = match written {
         Ok(((), written)) => written,
         Err(error) => {
             writer.abort().await;
@@ -133,17 +186,13 @@ pub async fn publish(
         }
     };
     // Signed before the object is there, so that nothing can fail once it is.
-    let signed = store
-        .presign_get(
-            bucket,
-            &manifest_key,
-            None,
-            options.now,
-            expires_in,
-            Some(disposition::attachment(&manifest_key)),
-        )
-        .await;
-    let manifest_url = match signed {
+    let name = disposition::attachment(&manifest_key);
+    let subject = Subject {
+        key: &manifest_key,
+        version: None,
+        disposition: Some(&name),
+    };
+    let manifest_url = match written.signer.url(&subject).await {
         Ok(url) => url,
         Err(error) => {
             writer.abort().await;
@@ -153,16 +202,13 @@ pub async fn publish(
     writer.finish().await?;
 
     let asked = whole_second(options.now + expires_in);
-    let (expires_at, warning) = ends(
-        asked,
-        session_ends.map(whole_second),
-        SystemTime::now().into(),
-    );
+    let session = whole_second(written.end.min(written.signer.ends()));
+    let (expires_at, warning) = ends(asked, session, SystemTime::now().into());
     Ok(Published {
         bucket: bucket.to_string(),
         prefix: selection.prefix().to_owned(),
-        count,
-        bytes,
+        count: written.count,
+        bytes: written.bytes,
         manifest_key,
         manifest_url,
         expires_at,
@@ -182,48 +228,73 @@ fn check_expiry(asked: Duration) -> Result<Duration, ManifestError> {
 async fn list(
     store: Store,
     selection: Selection,
+    options: PublishOptions,
     queue: mpsc::Sender<Object>,
-) -> Result<(), StoreError> {
-    let pages = store.list(selection.bucket(), selection.prefix());
+) -> Result<(), ManifestError> {
+    let pace = options.pace;
+    let pages = store.list_at(selection.bucket(), selection.prefix(), move || pace);
     pin_mut!(pages);
-    while let Some(page) = pages.next().await {
+    loop {
+        let page = match options.page_limit {
+            None => pages.next().await,
+            Some(limit) => tokio::time::timeout(limit, pages.next())
+                .await
+                .map_err(|_| ManifestError::SlowPage { limit })?,
+        };
+        let Some(page) = page else {
+            return Ok(());
+        };
         for object in page?.into_iter().filter(|object| selection.takes(object)) {
             if queue.send(object).await.is_err() {
                 return Ok(());
             }
         }
     }
-    Ok(())
 }
 
-/// How many objects were written, and how many bytes they have together.
+/// After how many URLs it is looked at whether the credentials end soon.
+const URLS_PER_LOOK: u64 = 1000;
+
+/// What was written.
+struct Written {
+    count: u64,
+    /// Bytes of the objects together.
+    bytes: u64,
+    /// When the first of the URLs ends.
+    end: SystemTime,
+    signer: Signer,
+}
+
 async fn write_rows(
-    store: &Store,
-    selection: &Selection,
-    options: &PublishOptions,
+    mut signer: Signer,
     mut queue: mpsc::Receiver<Object>,
     writer: &mut PartWriter,
-) -> Result<(u64, u64), ManifestError> {
-    let expires_in = check_expiry(options.expires_in)?;
-    let (mut count, mut bytes) = (0, 0_u64);
+) -> Result<Written, ManifestError> {
+    let (mut count, mut bytes, mut end) = (0, 0_u64, signer.ends());
     while let Some(object) = queue.recv().await {
-        let name = Some(disposition::attachment(&object.key));
-        let url = store
-            .presign_get(
-                selection.bucket(),
-                &object.key,
-                object.version_id.as_deref(),
-                options.now,
-                expires_in,
-                name,
-            )
+        if count % URLS_PER_LOOK == 0 {
+            signer = signer.renewed().await?;
+            end = end.min(signer.ends());
+        }
+        let name = disposition::attachment(&object.key);
+        let url = signer
+            .url(&Subject {
+                key: &object.key,
+                version: object.version_id.as_deref(),
+                disposition: Some(&name),
+            })
             .await?;
         Line::new(&object, &url).write(writer.filling());
         writer.pass_on().await?;
         count += 1;
         bytes = bytes.saturating_add(object.size);
     }
-    Ok((count, bytes))
+    Ok(Written {
+        count,
+        bytes,
+        end,
+        signer,
+    })
 }
 
 /// S3 dates signatures by the second, and so ends them.
@@ -232,13 +303,14 @@ fn whole_second(time: SystemTime) -> OffsetDateTime {
     time.replace_nanosecond(0).unwrap_or(time)
 }
 
-/// When the URLs end, and what is to be said about it.
+/// When the URLs end that were to end at `asked` and were signed by a session that ends at `session`, and what is to be
+/// said about it.
 fn ends(
     asked: OffsetDateTime,
-    session: Option<OffsetDateTime>,
+    session: OffsetDateTime,
     now: OffsetDateTime,
 ) -> (OffsetDateTime, Option<String>) {
-    let expires_at = session.map_or(asked, |session| session.min(asked));
+    let expires_at = session.min(asked);
     let mut warnings = Vec::new();
     if expires_at < asked {
         warnings.push(format!(

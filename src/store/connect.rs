@@ -11,7 +11,7 @@ use aws_config::profile::region::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::{
-    Builder, Credentials, RequestChecksumCalculation, ResponseChecksumValidation,
+    Builder, Credentials, IdentityCache, RequestChecksumCalculation, ResponseChecksumValidation,
     SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::types::RequestPayer;
@@ -32,6 +32,7 @@ use tokio::sync::Semaphore;
 
 use super::Store;
 use super::embedded::EmbeddedStore;
+use super::presign::identity::Kept;
 use crate::measure;
 
 /// Where neither the options nor the AWS chain name a region.
@@ -220,7 +221,15 @@ impl Store {
         options: &StoreOptions,
     ) -> Store {
         let path_style = options.path_style.unwrap_or(options.endpoint.is_some());
-        let mut config = config
+        let credentials = credentials.map(Kept::new);
+        let mut config = match &credentials {
+            // They are kept there, and nowhere else.
+            Some(kept) => config
+                .credentials_provider(kept.clone())
+                .identity_cache(IdentityCache::no_cache()),
+            None => config,
+        };
+        config = config
             .http_client(http)
             .interceptor(Counting)
             .force_path_style(path_style)
@@ -256,6 +265,7 @@ impl Store {
             reads: Arc::new(Semaphore::new(
                 options.max_connections - options.max_connections / 8,
             )),
+            lists_in_sequence: Arc::default(),
         }
     }
 }

@@ -5,8 +5,8 @@
 //! | file | operation |
 //! |---|---|
 //! | [`connect`] | credentials, endpoint, connection pool → [`Store`] |
-//! | [`list`] | ListObjectsV2, page by page |
 //! | [`versions`] | ListObjectVersions: what is the latest |
+//! | [`list`] | ListObjectsV2, many pages at once |
 //! | [`object`] | GetObject and HeadObject, pinned to an ETag |
 //! | [`checksum`] | HeadObject of a key, checksums of parts |
 //! | [`state`] | sheaf's own objects, whole |
@@ -30,9 +30,9 @@ pub mod versions;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::types::RequestPayer;
 use tokio::sync::Semaphore;
 
@@ -134,13 +134,15 @@ pub struct Store {
     reader: aws_sdk_s3::Client,
     /// Signs URLs for the name under which recipients reach the store.
     presigner: aws_sdk_s3::Client,
-    credentials: Option<SharedCredentialsProvider>,
+    credentials: Option<presign::identity::Kept>,
     /// Sent with every request on objects of others.
     payer: Option<RequestPayer>,
     read_timeout: Duration,
     /// Reads of objects that may be under way at once. Where they waited for a connection instead, the time to connect
     /// could run out.
     reads: Arc<Semaphore>,
+    /// The store has shown that its listings cannot begin behind a key.
+    lists_in_sequence: Arc<AtomicBool>,
 }
 
 #[cfg(test)]

@@ -31,6 +31,31 @@ pub async fn does_without(what: &str) {
     assert_eq!(such, None, "{what} is asked for");
 }
 
+/// Whatever a listing of many pages guesses, it begins with the prefix.
+pub async fn starts_below_the_prefix() {
+    let objects = (0..2000).map(|number| SyntheticObject::new(format!("wide/{number:05}"), 7));
+    let options = Options {
+        page_size: 20,
+        ..Options::default()
+    };
+    let store = Synthetic::start(objects, options).await;
+    let home = tempfile::tempdir().unwrap();
+    let mut command = sheaf(home.path());
+    command.env("S3_ENDPOINT_URL", store.endpoint());
+    let arguments = ["manifest", "s3://bench/wide/", "--include", "*"];
+    run(command, home.path(), &arguments).await;
+    let log = store.requests().log();
+    let after: Vec<&str> = log
+        .iter()
+        .filter_map(|asked| asked.start_after.as_deref())
+        .collect();
+    assert!(!after.is_empty(), "nothing was guessed");
+    assert!(
+        after.iter().all(|key| key.starts_with("wide/")),
+        "{after:?}"
+    );
+}
+
 /// A manifest that is uploaded in parts, an archive, and a folder that is seeded.
 async fn everything_asked() -> Vec<Record> {
     let wide = (0..1500).map(|number| format!("wide/{number:05}{}.pdf", "年".repeat(330)));

@@ -28,6 +28,8 @@ pub enum Answer {
     /// It does without: no request of sheaf's has this header or parameter
     /// ([`NOT_EVERYWHERE`](crate::support::synthetic::requests::NOT_EVERYWHERE)).
     DoesWithout(&'static str),
+    /// Its listings begin behind keys below the prefix only.
+    StartsBelowThePrefix,
     /// It hashes what it reads, and writes the CRC-32 behind the bytes where it must.
     HashesItself,
     /// It sends bodies in one piece, however large the object.
@@ -51,7 +53,7 @@ pub static GAPS: &[Gap] = &[
     Gap(
         Garage,
         "starts_after_a_key_before_the_prefix",
-        DoesWithout("start-after"),
+        StartsBelowThePrefix,
     ),
     // Its listings say nothing about checksums, although heads do.
     Gap(Garage, "crc32_is_announced_in_listings", HashesItself),
@@ -146,6 +148,7 @@ impl Answer {
         async move {
             match self {
                 DoesWithout(what) => answer::does_without(what).await,
+                StartsBelowThePrefix => answer::starts_below_the_prefix().await,
                 HashesItself => answer::hashes_itself(&target).await,
                 SendsWholeBodies => answer::sends_whole_bodies(&target).await,
                 TellsDenial => answer::tells_denial(&target).await,

@@ -37,7 +37,7 @@ macro_rules! behaviours {
 /// Everything that sheaf asks of a store.
 pub const BEHAVIOURS: &[Behaviour] = behaviours! {
     listing: keys_come_in_byte_order, pages_follow_each_other, a_page_has_a_thousand_keys, starts_after_a_key,
-        starts_after_a_key_before_the_prefix,
+        starts_after_a_key_before_the_prefix, starts_anywhere,
         a_prefix_is_taken_literally, keys_are_url_encoded_on_demand, rows_tell_what_heads_tell,
         writes_and_deletions_are_seen_at_once, nothing_below_a_prefix_is_no_error,
         a_missing_bucket_is_told_apart;

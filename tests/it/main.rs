@@ -19,6 +19,7 @@ mod links_access;
 mod links_clients;
 mod links_input;
 mod links_versions;
+mod listing;
 mod live;
 mod logs;
 mod manifest;

@@ -66,7 +66,13 @@ impl From<ManifestError> for Problem {
                 "Invalid expiry",
                 detail,
             ),
-            _ => Problem::new(
+            ManifestError::SlowPage { .. } | ManifestError::SlowRun { .. } => Problem::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "manifest-too-slow",
+                "The manifest took too long",
+                detail,
+            ),
+            ManifestError::TooLarge { .. } => Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "manifest-too-large",
                 "The manifest is too large",

@@ -32,9 +32,9 @@ fn at(second: i64) -> OffsetDateTime {
 
 #[test]
 fn no_url_outlives_its_credentials() {
-    assert_eq!(ends(at(900), None, at(2)), (at(900), None));
-    assert_eq!(ends(at(900), Some(at(901)), at(2)), (at(900), None));
-    let (expires_at, warning) = ends(at(900), Some(at(300)), at(2));
+    assert_eq!(ends(at(900), at(900), at(2)), (at(900), None));
+    assert_eq!(ends(at(900), at(901), at(2)), (at(900), None));
+    let (expires_at, warning) = ends(at(900), at(300), at(2));
     assert_eq!(expires_at, at(300));
     let warning = warning.unwrap();
     assert!(warning.contains("end at 2023-11-14T22:18:20Z instead of 2023-11-14T22:28:20Z"));
@@ -43,12 +43,12 @@ fn no_url_outlives_its_credentials() {
 #[test]
 fn a_manifest_that_came_too_late_says_so() {
     assert!(
-        ends(at(1), None, at(1))
+        ends(at(1), at(1), at(1))
             .1
             .unwrap()
             .contains("before the manifest was complete")
     );
-    assert_eq!(ends(at(2), None, at(1)).1, None);
+    assert_eq!(ends(at(2), at(2), at(1)).1, None);
 }
 
 #[test]

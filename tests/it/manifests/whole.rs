@@ -26,8 +26,10 @@ async fn many() -> Synthetic {
     let name = "書".repeat(80);
     let objects =
         (0..OBJECTS).map(|n| SyntheticObject::new(format!("{folders}{name}{n:04}.pdf"), 7));
+    // One page comes after the other, so that a page has a number.
     let options = Options {
         page_size: PAGE,
+        starts_after: false,
         ..Options::default()
     };
     Synthetic::start(objects, options).await

@@ -53,6 +53,8 @@ pub struct Options {
     pub page_size: usize,
     /// The bucket keeps versions.
     pub versioned: bool,
+    /// Listings heed `start-after`, as they do on AWS.
+    pub starts_after: bool,
 }
 
 impl Default for Options {
@@ -62,6 +64,7 @@ impl Default for Options {
             latency: Duration::ZERO,
             page_size: 1000,
             versioned: false,
+            starts_after: true,
         }
     }
 }
@@ -287,11 +290,7 @@ impl Store {
         }
         match request.operation {
             Operation::HeadBucket => Ok(Answer::empty(200)),
-            Operation::List => reads::list(
-                &self.objects.read().unwrap(),
-                request,
-                self.options.page_size,
-            ),
+            Operation::List => reads::list(&self.objects.read().unwrap(), request, &self.options),
             Operation::GetObject | Operation::HeadObject => {
                 let answer = reads::object(&*self.named(request)?, request)?;
                 Ok(match &self.versions {

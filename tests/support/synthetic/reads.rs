@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::Options;
 use super::answer::{Answer, element, http_date, iso_date};
 use super::faults::Failure;
 use super::object::{Checksum, Restore, SyntheticObject, encode};
@@ -24,19 +25,20 @@ const LITERAL: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b' ');
 
 /// One page of ListObjectsV2.
-pub fn list(objects: &Objects, request: &Request, page_size: usize) -> Result<Answer, Failure> {
+pub fn list(objects: &Objects, request: &Request, options: &Options) -> Result<Answer, Failure> {
     let prefix = request.parameter("prefix").unwrap_or_default();
     let encode = |text: &str| encoded(request, text);
     let max_keys = match request.parameter("max-keys") {
         Some(max) => max
             .parse::<usize>()
             .map_err(|_| Failure::INVALID_REQUEST)?
-            .min(page_size),
-        None => page_size,
+            .min(options.page_size),
+        None => options.page_size,
     };
     let after = match request.parameter("continuation-token") {
         Some(token) => Some(last_key(token).ok_or(Failure::INVALID_REQUEST)?),
-        None => request.parameter("start-after").map(str::to_owned),
+        None if options.starts_after => request.parameter("start-after").map(str::to_owned),
+        None => None,
     };
     let start = match &after {
         Some(after) if after.as_str() >= prefix => Bound::Excluded(after.as_str()),

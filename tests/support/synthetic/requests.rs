@@ -117,6 +117,8 @@ pub struct Record {
     /// Who signed; `None` where nobody did.
     pub authorization: Option<String>,
     pub request_payer: Option<String>,
+    /// Behind which key a listing is to begin.
+    pub start_after: Option<String>,
 }
 
 /// Headers and query parameters that not every store heeds.
@@ -179,6 +181,7 @@ impl Requests {
             not_everywhere: request.not_everywhere(),
             authorization: request.header("authorization").map(str::to_owned),
             request_payer: request.header("x-amz-request-payer").map(str::to_owned),
+            start_after: request.parameter("start-after").map(str::to_owned),
         });
         (request.operation == Operation::GetObject).then(|| {
             let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;

@@ -1,84 +1,51 @@
-//! ListObjectsV2, page by page, in the order of the keys' bytes.
+//! One page of ListObjectsV2, checked and decoded.
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, EncodingType, OptionalObjectAttributes};
-use futures::stream::{self, Stream};
 use percent_encoding::percent_decode_str;
 
-use super::{Bucket, Object, Store, StoreError, StoreErrorKind};
+use super::plan::Page;
+use super::segment::From;
+use crate::store::{Bucket, Object, Store, StoreError, StoreErrorKind};
 
 const OPERATION: &str = "ListObjectsV2";
 
-impl Store {
-    /// The objects under a prefix, a page (of at most 1,000) at a time. The next page is asked for when it is polled.
-    ///
-    /// Every stream fails at most once, and then ends. Source:
-    /// [ListObjectsV2](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html).
+/// What all pages of a listing have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub store: Store,
+    pub bucket: Bucket,
+    pub prefix: String,
+}
+
+impl Place {
+    /// Asks for a page of at most `most` objects. Where it is not to be `patient`, a store that asks to slow down is
+    /// obeyed by whoever asked, instead of here.
     ///
     /// # Errors
-    /// [`StoreErrorKind::BadListing`] where the keys are not in byte order or a page repeats; else as the store says.
-    pub fn list(
+    /// [`StoreErrorKind::BadListing`] where the answer makes no sense; else as the store says.
+    pub(super) async fn page(
         &self,
-        bucket: &Bucket,
-        prefix: &str,
-    ) -> impl Stream<Item = Result<Vec<Object>, StoreError>> + Send + 'static + use<> {
-        self.list_in_pages(bucket, prefix, || None)
-    }
-
-    /// The same, where `most` says before each page how many objects are to be on it at the most.
-    pub fn list_in_pages<F>(
-        &self,
-        bucket: &Bucket,
-        prefix: &str,
-        most: F,
-    ) -> impl Stream<Item = Result<Vec<Object>, StoreError>> + Send + 'static + use<F>
-    where
-        F: Fn() -> Option<i32> + Send + Sync + 'static,
-    {
-        let start = Cursor {
-            store: self.clone(),
-            bucket: bucket.clone(),
-            prefix: prefix.to_owned(),
-            last_key: None,
-            next: Next::First,
-            most,
+        from: From,
+        most: Option<i32>,
+        patient: bool,
+    ) -> Result<Page<Object>, StoreError> {
+        let client = if patient {
+            &self.store.client
+        } else {
+            &self.store.reader
         };
-        stream::try_unfold(start, |mut cursor| async move {
-            let page = cursor.page().await?;
-            Ok(page.map(|objects| (objects, cursor)))
-        })
-    }
-}
-
-struct Cursor<F> {
-    store: Store,
-    bucket: Bucket,
-    prefix: String,
-    last_key: Option<String>,
-    next: Next,
-    most: F,
-}
-
-enum Next {
-    First,
-    Token(String),
-    Done,
-}
-
-impl<F: Fn() -> Option<i32>> Cursor<F> {
-    async fn page(&mut self) -> Result<Option<Vec<Object>>, StoreError> {
-        let token = match std::mem::replace(&mut self.next, Next::Done) {
-            Next::First => None,
-            Next::Token(token) => Some(token),
-            Next::Done => return Ok(None),
+        let (token, after) = match from {
+            From::Beginning => (None, None),
+            From::Token(token) => (Some(token), None),
+            From::After(key) => (None, Some(key)),
         };
-        let page = self
-            .store
-            .client
+        let page = client
             .list_objects_v2()
             .bucket(self.bucket.as_str())
             .prefix(&self.prefix)
             .set_continuation_token(token.clone())
-            .set_max_keys((self.most)())
+            .set_start_after(after)
+            .set_max_keys(most)
             // A key with a control character makes a plain XML listing unreadable, on every store.
             .encoding_type(EncodingType::Url)
             .set_request_payer(self.store.payer.clone())
@@ -86,34 +53,25 @@ impl<F: Fn() -> Option<i32>> Cursor<F> {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(OPERATION, &self.bucket, None, error))?;
-        if page.is_truncated() == Some(true) {
+        let next = if page.is_truncated() == Some(true) {
             let next = page
                 .next_continuation_token()
                 .ok_or_else(|| self.nonsense("a page is truncated but names no next one"))?;
             if token.as_deref() == Some(next) {
                 return Err(self.nonsense("a page names itself as the next one"));
             }
-            self.next = Next::Token(next.to_owned());
-        }
+            Some(next.to_owned())
+        } else {
+            None
+        };
         let encoded = page.encoding_type() == Some(&EncodingType::Url);
-        let objects: Vec<Object> = page
+        let rows = page
             .contents
             .unwrap_or_default()
             .into_iter()
             .map(|listed| self.object(listed, encoded))
             .collect::<Result<_, _>>()?;
-        for object in &objects {
-            if self
-                .last_key
-                .as_ref()
-                .is_some_and(|last| *last >= object.key)
-            {
-                return Err(self.nonsense("the keys are not in byte order"));
-            }
-            // One allocation a page instead of one a key would be possible; a listing costs far more than this.
-            self.last_key = Some(object.key.clone());
-        }
-        Ok(Some(objects))
+        Ok(Page { rows, next })
     }
 
     fn object(
@@ -160,7 +118,8 @@ impl<F: Fn() -> Option<i32>> Cursor<F> {
         })
     }
 
-    fn nonsense(&self, reason: &'static str) -> StoreError {
+    /// An answer that makes no sense.
+    pub(super) fn nonsense(&self, reason: &'static str) -> StoreError {
         StoreError::new(
             OPERATION,
             &self.bucket,
@@ -172,12 +131,12 @@ impl<F: Fn() -> Option<i32>> Cursor<F> {
 
 /// Whether an object may have been moved to an archive tier: smaller ones than 128 KiB never are.
 /// Source: [Intelligent-Tiering](https://docs.aws.amazon.com/AmazonS3/latest/userguide/intelligent-tiering-overview.html).
-pub(super) fn may_be_archived(class: Option<&str>, size: u64) -> bool {
+pub(in crate::store) fn may_be_archived(class: Option<&str>, size: u64) -> bool {
     class == Some("INTELLIGENT_TIERING") && size >= 128 << 10
 }
 
 /// Undoes `encoding-type=url`, which is the encoding of HTML forms: a plus sign is a space.
-pub(super) fn decode(encoded: &str) -> Option<String> {
+pub(in crate::store) fn decode(encoded: &str) -> Option<String> {
     let spaced = encoded.replace('+', " ");
     percent_decode_str(&spaced)
         .decode_utf8()
