@@ -76,10 +76,6 @@ async fn fetch(url: &str, range: Range<u64>) -> Came {
 }
 
 /// The ranges that a client asks for at the same time.
-#[expect(
-    clippy::single_range_in_vec_init,
-    reason = "one range is asked for, and not its bytes"
-)]
 fn ranges(random: &mut Random, length: u64) -> Vec<Range<u64>> {
     let bounds = match random.below(4) {
         0 => vec![0, length],

@@ -18,13 +18,12 @@ mod scale;
 mod segment;
 mod trail;
 
-pub(super) use page::{decode, may_be_archived};
-
 use futures::stream::{self, Stream};
 
 use super::{Bucket, Object, Store, StoreError};
 use drive::Listing;
 use page::Place;
+pub(super) use page::{decode, may_be_archived};
 use segment::Keyed;
 
 /// How a listing may go ahead of its consumer.
