@@ -7,6 +7,7 @@
 //! | [`mod@issue`] | making a link of it |
 //! | [`stored`] | a frozen manifest as bytes |
 //! | [`library`] | stored manifests in the bucket, and those that are open |
+//! | [`register`] | the links that there are |
 //! | [`sweep`] | removing what links leave behind |
 //! | [`learned`] | checksums that were learned by hashing |
 //! | [`distrust`] | checksums that proved wrong |
@@ -20,6 +21,7 @@ pub mod jsonl;
 pub mod learned;
 pub mod library;
 pub mod publish;
+pub mod register;
 pub mod selection;
 pub mod stored;
 pub mod sweep;

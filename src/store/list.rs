@@ -174,7 +174,7 @@ impl<F: Fn() -> Option<i32>> Cursor<F> {
 }
 
 /// Undoes `encoding-type=url`, which is the encoding of HTML forms: a plus sign is a space.
-fn decode(encoded: &str) -> Option<String> {
+pub(super) fn decode(encoded: &str) -> Option<String> {
     let spaced = encoded.replace('+', " ");
     percent_decode_str(&spaced)
         .decode_utf8()

@@ -19,6 +19,7 @@ pub mod checksum;
 pub mod connect;
 pub mod embedded;
 pub mod error;
+pub mod folder;
 pub mod list;
 pub mod object;
 pub mod parts;
