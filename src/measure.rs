@@ -18,6 +18,7 @@ const DOWNLOADS: &str = "sheaf_downloads_total";
 const BYTES: &str = "sheaf_download_bytes_total";
 const ENTRIES: &str = "sheaf_download_entries_total";
 const FIRST_BYTE: &str = "sheaf_download_first_byte_seconds";
+const LINK_DOWNLOADS: &str = "sheaf_link_downloads_total";
 const STORE_REQUESTS: &str = "sheaf_store_requests_total";
 const STORE_RETRIES: &str = "sheaf_store_retries_total";
 const QUEUE_WAIT: &str = "sheaf_store_queue_wait_seconds";
@@ -68,6 +69,10 @@ fn describe() {
     describe_counter!(
         DOWNLOADS,
         "Archives, by kind and outcome: complete, client_gone, failed"
+    );
+    describe_counter!(
+        LINK_DOWNLOADS,
+        "Downloads of links that reached the archive's last byte"
     );
     describe_counter!(BYTES, Unit::Bytes, "Bytes of archives that were sent");
     describe_counter!(ENTRIES, "Entries of archives that were begun");
@@ -136,6 +141,11 @@ pub fn request(route: &'static str, status: Option<u16>) {
         None => "none",
     };
     counter!(REQUESTS, "route" => route, "status" => class).increment(1);
+}
+
+/// A download of a link has reached the archive's last byte.
+pub fn link_downloaded() {
+    counter!(LINK_DOWNLOADS).increment(1);
 }
 
 /// An archive on its way; over when it is dropped.

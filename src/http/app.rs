@@ -8,6 +8,7 @@ use http::HeaderMap;
 use super::caller::Caller;
 use super::door::Door;
 use super::links::Links;
+use super::tally::Tally;
 use super::{Problem, ServerConfig};
 use crate::manifest::Selection;
 use crate::store::Bucket;
@@ -19,6 +20,8 @@ pub struct App {
     pub config: Arc<ServerConfig>,
     pub(super) door: Arc<Door>,
     links: Option<Links>,
+    /// Downloads that reached their end.
+    pub tally: Arc<Tally>,
 }
 
 impl App {
@@ -27,6 +30,7 @@ impl App {
         let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
         App {
             links: Links::new(&config.store, &config.links, &config.memory),
+            tally: Arc::default(),
             config: Arc::new(config),
             door: Arc::new(door),
         }

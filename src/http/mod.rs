@@ -23,6 +23,8 @@
 //! | [`archive`] | `GET /d/{link}/{filename}.zip`: the frozen archive |
 //! | [`handout`] | presigned URLs of a link's files |
 //! | [`page`] | pages for people: `GET /d/{link}`, and problems in a browser |
+//! | [`owner`] | the owner's page, and what it asks for |
+//! | [`tally`] | who downloaded what to the end |
 //! | [`accept`] | what a request prefers |
 //! | [`conditional`] | conditional requests |
 //! | [`range`] | the Range header |
@@ -45,6 +47,7 @@ pub mod handout;
 pub mod keys;
 pub mod links;
 pub mod manifests;
+pub mod owner;
 pub mod page;
 pub mod problem;
 pub mod proxies;
@@ -57,6 +60,7 @@ pub mod serve;
 pub mod service;
 pub mod socket;
 pub mod taken;
+pub mod tally;
 pub mod tries;
 pub mod zip;
 

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -21,6 +21,7 @@ use super::allowance::Admission;
 use super::request_id::RequestId;
 use super::service::is_store_path;
 use super::socket::ResetFlag;
+use super::tally::Tally;
 use crate::link::without_token;
 use crate::measure::{self, Running};
 
@@ -41,6 +42,7 @@ struct Fields {
     key: Option<String>,
     client: Option<IpAddr>,
     download: Option<Running>,
+    tally: Option<Arc<Tally>>,
     /// What the request holds until its answer has ended.
     admission: Option<Admission>,
 }
@@ -70,6 +72,11 @@ impl Details {
             fields.key = name.map(str::to_owned);
             fields.admission = admission;
         });
+    }
+
+    /// Where a download of a link is to be counted that reaches its end.
+    pub fn tally(&self, tally: Arc<Tally>) {
+        self.with(|fields| fields.tally = Some(tally));
     }
 
     /// The address of the client.
@@ -103,6 +110,8 @@ pub struct Record {
     bytes: u64,
     first_byte: Option<Duration>,
     written: bool,
+    /// The answer carries the last byte of an archive.
+    has_last_byte: bool,
     reset: ResetFlag,
 }
 
@@ -121,6 +130,7 @@ impl Record {
             bytes: 0,
             first_byte: None,
             written: false,
+            has_last_byte: false,
             reset,
         }
     }
@@ -152,6 +162,12 @@ impl Record {
             let entries = fields.entries.unwrap_or_default();
             download.ended(outcome, self.bytes, entries, self.first_byte);
         }
+        let to_end = outcome == "complete" && self.has_last_byte;
+        if let (true, Some(link), Some(tally)) = (to_end, fields.link, &fields.tally) {
+            tally.downloaded(link, SystemTime::now(), fields.client);
+            measure::link_downloaded();
+        }
+        let to_end = to_end.then_some(true);
         let (request_id, method, path) = (self.id.as_str(), self.method.as_str(), &self.path);
         let (status, bytes) = (self.status.map(|status| status.as_u16()), self.bytes);
         let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -179,6 +195,7 @@ impl Record {
                     bytes,
                     duration_ms,
                     outcome,
+                    to_end,
                     reason,
                     "request"
                 )
@@ -201,9 +218,12 @@ impl Drop for Record {
 
 /// The route of a path, as one of few: paths themselves are beyond number.
 fn route(path: &str) -> &'static str {
-    const ROUTES: [&str; 7] = [
+    const ROUTES: [&str; 10] = [
         "/v1/zip",
         "/v1/manifests",
+        "/v1/places",
+        "/v1/folder",
+        "/v1/count",
         "/healthz",
         "/readyz",
         "/metrics",
@@ -224,6 +244,29 @@ fn route(path: &str) -> &'static str {
     })
 }
 
+/// Whether an answer carries an archive to its last byte: from its start, or from where another answer left off.
+fn has_last_byte<B>(response: &Response<B>) -> bool {
+    let header = |name| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let is_archive = header(header::CONTENT_TYPE) == Some("application/zip");
+    is_archive
+        && match response.status() {
+            StatusCode::OK => true,
+            StatusCode::PARTIAL_CONTENT => header(header::CONTENT_RANGE)
+                .and_then(|range| range.strip_prefix("bytes ")?.split_once('/'))
+                .and_then(|(part, length)| {
+                    let (_, last) = part.split_once('-')?;
+                    Some(last.parse::<u64>().ok()? + 1 == length.parse::<u64>().ok()?)
+                })
+                .unwrap_or(false),
+            _ => false,
+        }
+}
+
 /// A body whose end is recorded: `complete`, `client_gone`, or `failed` with the reason.
 pub struct Recorded {
     body: Body,
@@ -234,6 +277,7 @@ impl Recorded {
     /// Wraps the body of an answer.
     pub fn answer(response: Response<Body>, mut record: Record) -> Response<Recorded> {
         record.status = Some(response.status());
+        record.has_last_byte = record.method == Method::GET && has_last_byte(&response);
         response.map(|body| Recorded { body, record })
     }
 }

@@ -1,13 +1,17 @@
 //! Which path goes where.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, delete, get, on, post};
 use axum::{Extension, Router};
-use http::{Method, StatusCode, Uri, header};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 
+use super::accept::prefers_html;
 pub use super::app::App;
 use super::caller::Caller;
+use super::owner::{self, browse, count, register};
 use super::page::assets;
 use super::record::Details;
 use super::service::Service;
@@ -23,7 +27,7 @@ impl Service {
     pub fn for_clients(app: App, has_operators: bool) -> Service {
         let embedded = app.config.embedded.clone();
         let public_url = app.config.public_url.as_ref();
-        let door = app.config.door.clone();
+        let (door, tally) = (app.config.door.clone(), app.tally.clone());
         let below = page::below(public_url.map_or("", |url| url.as_str()));
         let mut api = Router::new();
         if !has_operators {
@@ -35,7 +39,10 @@ impl Service {
                 on(MethodFilter::GET.or(MethodFilter::HEAD), zip::live),
             )
             .route("/v1/manifests", post(manifests::create))
-            .route("/v1/links", post(links::create))
+            .route("/v1/links", post(links::create).get(register::list))
+            .route("/v1/places", get(browse::places))
+            .route("/v1/folder", get(browse::folder))
+            .route("/v1/count", get(count::count))
             .route("/v1/links/{id}", delete(links::revoke))
             .route("/", get(index))
             .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
@@ -60,6 +67,7 @@ impl Service {
             embedded,
             below,
             door,
+            tally,
         }
     }
 
@@ -70,6 +78,7 @@ impl Service {
             embedded: None,
             below: String::new(),
             door: DoorConfig::default(),
+            tally: Arc::default(),
         }
     }
 
@@ -94,6 +103,7 @@ impl Service {
             embedded: None,
             below: String::new(),
             door,
+            tally: Arc::default(),
         }
     }
 }
@@ -117,6 +127,10 @@ async fn guard(
     mut request: axum::extract::Request,
     next: axum::middleware::Next,
 ) -> Response {
+    // The owner's page holds nothing: what it shows, it asks for with a key.
+    if request.uri().path() == "/" && prefers_html(request.headers()) {
+        return next.run(request).await;
+    }
     match app.door.check(request.headers()) {
         Ok((caller, admission)) => {
             details.caller(caller.name(), admission);
@@ -127,7 +141,10 @@ async fn guard(
     }
 }
 
-async fn index() -> Response {
+async fn index(app: State<App>, headers: HeaderMap) -> Response {
+    if prefers_html(&headers) {
+        return owner::page::show(app, headers).await;
+    }
     as_json(concat!(
         r#"{"name":"sheaf","version":""#,
         env!("CARGO_PKG_VERSION"),

@@ -1,6 +1,7 @@
 //! What every answer has in common: a request id, a log line, a problem for every error, and the embedded store's mount.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,6 +15,7 @@ use super::page::Reader;
 use super::record::{Details, Record, Recorded};
 use super::request_id::RequestId;
 use super::socket::ResetFlag;
+use super::tally::Tally;
 use super::{DoorConfig, Problem, cors};
 use crate::store::embedded::{self, EmbeddedStore};
 
@@ -32,6 +34,7 @@ pub struct Service {
     /// The path under which clients reach this server.
     pub(super) below: String,
     pub(super) door: DoorConfig,
+    pub(super) tally: Arc<Tally>,
 }
 
 impl Service {
@@ -52,6 +55,7 @@ impl Service {
         if self.door.log_addresses {
             details.client(self.door.proxies.client(peer.ip(), request.headers()));
         }
+        details.tally(self.tally.clone());
         let origin = self.door.origins.of(request.headers());
         let (knows_chunks, is_head) = (
             request.version() >= Version::HTTP_11,

@@ -10,6 +10,7 @@
 //! | [`list`] | lists of keys, and manifests that are read back |
 //! | [`passphrase`] | what is kept of a link's passphrase |
 //! | [`downloads`] | how often archives were downloaded whole |
+//! | [`register`] | the links that there are |
 //! | [`sweep`] | removing what links leave behind |
 //! | [`learned`] | checksums that were learned by hashing |
 //! | [`distrust`] | checksums that proved wrong |
@@ -30,6 +31,7 @@ pub mod library;
 pub mod list;
 pub mod passphrase;
 pub mod publish;
+pub mod register;
 pub mod selection;
 pub mod stored;
 pub mod sweep;

@@ -64,7 +64,7 @@ impl Library {
     }
 
     /// The header of a stored manifest, of which no more is read.
-    async fn header(&self, object: &Object) -> Result<Option<Header>, StoreError> {
+    pub(super) async fn header(&self, object: &Object) -> Result<Option<Header>, StoreError> {
         let range = 0..object.size.min(HEADER_WITHIN as u64);
         if range.is_empty() {
             return Ok(None);

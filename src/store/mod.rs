@@ -23,6 +23,7 @@ pub mod connect;
 pub mod embedded;
 pub mod error;
 mod fetch;
+pub mod folder;
 mod identity;
 pub mod list;
 pub mod object;

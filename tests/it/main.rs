@@ -32,6 +32,7 @@ mod manifests;
 mod metrics;
 mod nginx;
 mod outcomes;
+mod owner;
 mod pages;
 mod program;
 mod readers;

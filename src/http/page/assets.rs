@@ -26,6 +26,15 @@ pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     )
 });
 
+/// The script of the owner's page.
+pub static OWNER: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(
+        "js",
+        "text/javascript; charset=utf-8",
+        include_str!("owner.js"),
+    )
+});
+
 /// The icon of all pages.
 pub static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("svg", "image/svg+xml", include_str!("sheaf.svg")));
@@ -56,7 +65,7 @@ impl Asset {
 /// 404 for any other name.
 pub async fn show(Path(name): Path<String>) -> Result<Response, Problem> {
     let path = format!("{FOLDER}{name}");
-    let asset = [&STYLE, &SCRIPT, &ICON]
+    let asset = [&STYLE, &SCRIPT, &OWNER, &ICON]
         .into_iter()
         .find(|asset| asset.path == path)
         .ok_or_else(|| Problem::not_found(&path))?;

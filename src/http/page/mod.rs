@@ -10,7 +10,7 @@
 //! | [`refusal`] | problems as pages |
 //! | [`document`] | the frame of every page |
 //! | [`assets`] | stylesheet, script, icon |
-//! | [`texts`], [`language`], [`amounts`] | what pages say, and how |
+//! | [`texts`], [`refusals`], [`language`], [`amounts`] | what pages say, and how |
 
 pub mod amounts;
 pub mod assets;
@@ -19,6 +19,7 @@ pub mod files;
 pub mod language;
 pub mod link;
 pub mod refusal;
+pub mod refusals;
 pub mod texts;
 
 pub use link::show;
