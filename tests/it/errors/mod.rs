@@ -56,8 +56,11 @@ fn every_type_is_seen() {
         include_str!("store.rs"),
         include_str!("unreachable.rs"),
         include_str!("../door.rs"),
+        include_str!("../door_keys.rs"),
         include_str!("../faults.rs"),
         include_str!("../links.rs"),
+        include_str!("../links_access.rs"),
+        include_str!("../shutdown.rs"),
     ];
     let tests = tests.concat();
     let mut unseen = kinds();
@@ -66,8 +69,10 @@ fn every_type_is_seen() {
     assert_eq!(
         unseen,
         [
+            "link-too-large",
             "link-unreadable",
             "manifest-too-large",
+            "manifest-too-slow",
             "no-public-url",
             "range-not-satisfiable"
         ]
