@@ -66,7 +66,7 @@ async fn leaves_nothing(target: Target) {
     assert!(messages.contains("access denied"), "{messages}");
     assert!(ended.stdout.is_empty(), "a failure is no result");
 
-    assert_eq!(relay.pages(), 100, "the listing went as far as it should");
+    assert!(relay.pages() >= 100, "the listing went as far as it should");
     assert!(relay.parts() > 0, "a part was sent meanwhile");
     let uploads = target.s3.list_multipart_uploads();
     let uploads = uploads.bucket(target.bucket.as_str()).send().await;

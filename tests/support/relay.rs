@@ -31,7 +31,7 @@ type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 pub struct Script {
     /// Keys on a page.
     pub page_size: i32,
-    /// Which page is refused, counted from 1; as soon as a part of a multipart upload has come.
+    /// From which page on all are refused, counted from 1; as soon as a part of a multipart upload has come.
     pub refused_page: usize,
 }
 
@@ -122,7 +122,7 @@ async fn pass(wire: Arc<Wire>, request: Request<Incoming>) -> Result<Response<Bo
     let query = parts.uri.query().unwrap_or_default();
     if parts.method == Method::GET && query.contains("list-type=2") {
         let page = wire.pages.fetch_add(1, Ordering::SeqCst) + 1;
-        if page == wire.script.refused_page {
+        if page >= wire.script.refused_page {
             let mut parts = wire.parts.subscribe();
             let _ = parts.wait_for(|parts| *parts > 0).await;
             return Ok(refusal());
