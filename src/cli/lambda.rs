@@ -1,6 +1,5 @@
 //! `sheaf lambda` and `sheaf invoke`: manifests as a function on AWS Lambda, and one event of it on this machine.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -46,16 +45,6 @@ pub struct FunctionArgs {
         hide_env_values = true
     )]
     expires_in: Period,
-
-    /// Objects that may wait between listing and signing
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "5000",
-        env = "QUEUE_MAX",
-        hide_env_values = true
-    )]
-    queue_max: NonZeroUsize,
 
     #[command(flatten)]
     runs: RunArgs,
@@ -119,7 +108,7 @@ impl FunctionArgs {
             prefix: self.prefix.clone(),
             options: PublishOptions {
                 expires_in: serve::expiry(self.expires_in)?,
-                queue_max: self.queue_max.get(),
+                queue_max: self.runs.queue_max.get(),
                 watch: self.runs.watch(),
                 ..PublishOptions::default()
             },

@@ -1,7 +1,5 @@
 //! `sheaf manifest`: a presigned manifest of a prefix.
 
-use std::num::NonZeroUsize;
-
 use clap::Args;
 
 use super::open::{DEFAULT_URL, open};
@@ -43,16 +41,6 @@ pub struct ManifestArgs {
     )]
     expires_in: Period,
 
-    /// Objects that may wait between listing and signing
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "5000",
-        env = "QUEUE_MAX",
-        hide_env_values = true
-    )]
-    queue_max: NonZeroUsize,
-
     #[command(flatten)]
     runs: RunArgs,
 
@@ -70,7 +58,7 @@ pub async fn run(args: ManifestArgs) -> Result<(), CliError> {
     let opened = open(&args.store, &args.url).await?;
     let options = PublishOptions {
         expires_in,
-        queue_max: args.queue_max.get(),
+        queue_max: args.runs.queue_max.get(),
         watch: args.runs.watch(),
         ..PublishOptions::default()
     };

@@ -1,4 +1,7 @@
-//! Options of manifest runs, wherever they are made: how long they may take, and what is told about them.
+//! Options of manifest runs, wherever they are made: how much may wait, how long they may take, and what is told about
+//! them.
+
+use std::num::NonZeroUsize;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -9,6 +12,16 @@ use crate::period::Period;
 /// Raw options of manifest runs.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
+    /// Objects that may wait between listing and signing
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "5000",
+        env = "QUEUE_MAX",
+        hide_env_values = true
+    )]
+    pub queue_max: NonZeroUsize,
+
     /// How long a page of a manifest's listing may take: seconds, or 15m [default: for ever]
     #[arg(
         long,

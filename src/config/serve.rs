@@ -73,16 +73,6 @@ pub struct ServeArgs {
     )]
     pub expires_in: Period,
 
-    /// Objects that may wait between listing and signing
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "5000",
-        env = "QUEUE_MAX",
-        hide_env_values = true
-    )]
-    pub queue_max: NonZeroUsize,
-
     /// How long manifests may take.
     #[command(flatten)]
     pub runs: RunArgs,
@@ -226,7 +216,7 @@ impl ServeArgs {
             public_url,
             prefix: self.prefix.clone(),
             expires_in: expiry(self.expires_in)?,
-            queue_max: self.queue_max.get(),
+            queue_max: self.runs.queue_max.get(),
             watch: self.runs.watch(),
             api_keys,
             door: self.door.check(bucket.as_ref())?,

@@ -4,18 +4,18 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use bytes::Bytes;
-use futures::stream::{self, Stream};
+use futures::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::Problem;
 use super::conditional::{Decision, Validators};
 use super::exact::Exact;
+use super::frames::frames;
 use super::range::{self, Asked};
 use super::record::Details;
 use super::routes::App;
 use crate::disposition;
-use crate::download::{DownloadError, FrozenArchive};
+use crate::download::FrozenArchive;
 use crate::manifest::Open;
 use crate::read_ahead::BucketReads;
 
@@ -114,23 +114,4 @@ fn validators(open: &Open) -> Validators {
         etag: open.frozen.header().etag.clone(),
         modified: open.frozen.modified(),
     }
-}
-
-/// The archive's frames; polled only when the socket takes more.
-fn frames(
-    first: Option<Bytes>,
-    archive: FrozenArchive,
-    details: Details,
-) -> impl Stream<Item = Result<Bytes, DownloadError>> {
-    stream::try_unfold(
-        (first, archive, details),
-        |(first, mut archive, details)| async move {
-            let frame = match first {
-                Some(frame) => Some(frame),
-                None => archive.next().await?,
-            };
-            details.entries(archive.entries());
-            Ok(frame.map(|frame| (frame, (None, archive, details))))
-        },
-    )
 }

@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::record::Details;
 use super::routes::App;
 use crate::manifest::fan_out::{MOST, publish_each};
-use crate::manifest::{PublishOptions, Selection, publish};
+use crate::manifest::{PublishOptions, Selection, one_or_many, publish};
 
 /// The largest request body, in bytes.
 const BODY_LIMIT: usize = 64 << 10;
@@ -155,22 +155,4 @@ pub(super) async fn read<T: serde::de::DeserializeOwned>(
         return Err(Problem::malformed_body("the body is not a JSON object"));
     }
     serde_json::from_slice(&bytes).map_err(|error| Problem::malformed_body(&error.to_string()))
-}
-
-/// `"include": "*.pdf"` means the same as `"include": ["*.pdf"]`.
-pub(super) fn one_or_many<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a pattern or a list of patterns")]
-    enum Include {
-        One(String),
-        Many(Vec<String>),
-        None,
-    }
-    Ok(match Include::deserialize(deserializer)? {
-        Include::One(pattern) => vec![pattern],
-        Include::Many(patterns) => patterns,
-        Include::None => Vec::new(),
-    })
 }

@@ -28,6 +28,7 @@
 //! | [`accept`] | what a request prefers |
 //! | [`conditional`] | conditional requests |
 //! | [`range`] | the Range header |
+//! | `frames.rs` | the frames of an archive as a stream |
 //! | [`exact`] | bodies of known length |
 //! | [`zip`] | `GET /v1/zip`: the live archive |
 //! | [`manifests`] | `POST /v1/manifests` |
@@ -43,6 +44,7 @@ pub mod conditional;
 pub mod cors;
 pub mod door;
 pub mod exact;
+mod frames;
 pub mod handout;
 pub mod keys;
 pub mod links;

@@ -5,11 +5,12 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use bytes::Bytes;
-use futures::stream::{self, Stream};
+use futures::stream;
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::Problem;
 use super::caller::Caller;
+use super::frames::frames;
 use super::query::Query;
 use super::record::Details;
 use super::routes::App;
@@ -73,25 +74,6 @@ pub async fn live(
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
-}
-
-/// The archive's frames; polled only when the socket takes more.
-fn frames(
-    first: Option<Bytes>,
-    archive: LiveArchive,
-    details: Details,
-) -> impl Stream<Item = Result<Bytes, DownloadError>> {
-    stream::try_unfold(
-        (first, archive, details),
-        |(first, mut archive, details)| async move {
-            let frame = match first {
-                Some(frame) => Some(frame),
-                None => archive.next().await?,
-            };
-            details.entries(archive.entries() as u64);
-            Ok(frame.map(|frame| (frame, (None, archive, details))))
-        },
-    )
 }
 
 /// Whether a Range header asks for bytes that do not begin at 0 (RFC 9110, section 14.2). Other units, and what does

@@ -8,6 +8,8 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::manifest::one_or_many;
+
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -90,21 +92,6 @@ impl Event {
 fn read<'a, T: Deserialize<'a>>(value: &'a Value) -> Result<T, InvalidEvent> {
     T::deserialize(value).map_err(|error| InvalidEvent::Malformed {
         reason: error.to_string(),
-    })
-}
-
-fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a pattern or a list of patterns")]
-    enum Include {
-        One(String),
-        Many(Vec<String>),
-        None,
-    }
-    Ok(match Include::deserialize(deserializer)? {
-        Include::One(pattern) => vec![pattern],
-        Include::Many(patterns) => patterns,
-        Include::None => Vec::new(),
     })
 }
 

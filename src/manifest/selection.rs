@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use serde::Deserialize;
 
 use crate::store::{Bucket, Object};
 
@@ -168,6 +169,24 @@ fn malformed(pattern: &str, error: &globset::Error) -> InvalidSelection {
         pattern: pattern.to_owned(),
         reason: error.kind().to_string(),
     }
+}
+
+/// Reads patterns, one or several: `"include": "*.pdf"` means the same as `"include": ["*.pdf"]`.
+pub fn one_or_many<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a pattern or a list of patterns")]
+    enum Include {
+        One(String),
+        Many(Vec<String>),
+        None,
+    }
+    Ok(match Include::deserialize(deserializer)? {
+        Include::One(pattern) => vec![pattern],
+        Include::Many(patterns) => patterns,
+        Include::None => Vec::new(),
+    })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub trait Reads: Clone + Send + Sync + 'static {
         checksum: bool,
     ) -> impl Future<Output = Result<Self::Body, StoreError>> + Send;
 
-    /// The CRC-32 that the store keeps; see [`Store::stored_crc32`].
+    /// The CRC-32 that the store keeps; see [`Store::head_of`].
     fn stored_crc32(
         &self,
         object: &Object,
@@ -65,7 +65,8 @@ impl Reads for BucketReads {
     }
 
     async fn stored_crc32(&self, object: &Object) -> Result<Option<u32>, StoreError> {
-        self.store.stored_crc32(&self.bucket, object).await
+        let headed = self.store.head_of(&self.bucket, object).await?;
+        Ok(headed.crc32)
     }
 }
 

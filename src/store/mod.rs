@@ -30,6 +30,7 @@ pub mod object;
 pub mod parts;
 pub mod patience;
 pub mod presign;
+mod sigv4;
 pub mod state;
 pub mod upload;
 pub mod versions;

@@ -1,4 +1,4 @@
-//! Reading one object: GetObject and HeadObject, every read pinned to the ETag of the listing.
+//! Reading one object: GetObject, every read pinned to the ETag of the listing.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -16,7 +16,6 @@ use super::{Bucket, Object, Store, StoreError, StoreErrorKind};
 use crate::measure;
 
 const GET: &str = "GetObject";
-const HEAD: &str = "HeadObject";
 
 /// The bytes of one read, as they come.
 ///
@@ -147,31 +146,6 @@ impl Store {
             crc32: full_object(answer.checksum_crc32(), answer.checksum_type()),
             source: Source::Sdk(answer.body),
         })
-    }
-
-    /// The CRC-32 that the store keeps of a whole object, where it keeps one.
-    /// Source: [HeadObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
-    ///
-    /// # Errors
-    /// As [`Store::get`].
-    pub async fn stored_crc32(
-        &self,
-        bucket: &Bucket,
-        object: &Object,
-    ) -> Result<Option<u32>, StoreError> {
-        let answer = self
-            .client
-            .head_object()
-            .bucket(bucket.as_str())
-            .key(&object.key)
-            .set_version_id(object.version_id.clone())
-            .if_match(&object.etag)
-            .set_request_payer(self.payer.clone())
-            .checksum_mode(ChecksumMode::Enabled)
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk(HEAD, bucket, Some(&object.key), error))?;
-        Ok(full_object(answer.checksum_crc32(), answer.checksum_type()))
     }
 
     /// Asks whether the bucket is there and may be listed.

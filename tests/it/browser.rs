@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::links::create;
 use crate::support::browser::Browser;
-use crate::support::cutter::Cutter;
 use crate::support::server::Server;
 use crate::support::synthetic::object::{Checksum, SyntheticObject};
 use crate::support::synthetic::{Options, Synthetic};
+use crate::support::wire::{Harm, What, Which, Wire};
 
 const MIB: u64 = 1 << 20;
 
@@ -30,12 +30,19 @@ async fn chromium_resumes_by_itself_where_it_was_cut_off() {
     let server = Server::over(&store.endpoint());
     let link = create(&server, &json!({"filename": "cut.zip"})).await;
     let whole = server.get(&link.path).await.body;
-    let cutter = Cutter::start(&server.url, &[4 * MIB, 2 * MIB + 12_345]).await;
-    let url = format!("{}{}", cutter.url(), link.path);
+    let wire = Wire::start(&server.url).await;
+    for at in [4 * MIB, 6 * MIB + 12_345] {
+        wire.add(Harm {
+            which: Which::Get("cut.zip".to_owned()),
+            what: What::Close(at),
+            times: 1,
+        });
+    }
+    let url = format!("{}{}", wire.url(), link.path);
     // A navigation that becomes a download ends with an error of its own.
     let _ = browser.client.goto(&url).await;
     let path = browser.downloaded("cut.zip").await;
-    assert_eq!(cutter.left(), 0, "it was cut off twice");
+    assert_eq!(wire.left(), 0, "it was cut off twice");
     assert!(fs::read(path).unwrap() == whole);
     let resumed = server
         .log()

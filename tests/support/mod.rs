@@ -5,7 +5,6 @@
 //! | [`browser`] | a real browser, driven by tests |
 //! | [`client`] | plain HTTP GETs, measured as they come |
 //! | [`cut`] | a TCP connection that can be cut at a byte |
-//! | [`cutter`] | connections that are cut in the middle of an answer |
 //! | [`downloaders`] | the programs with which people download |
 //! | [`eyes`] | what somebody sees of a page, and whether everybody can |
 //! | [`halfway`] | a download that stands still in its middle |
@@ -30,7 +29,6 @@
 pub mod browser;
 pub mod client;
 pub mod cut;
-pub mod cutter;
 pub mod downloaders;
 pub mod eyes;
 pub mod halfway;

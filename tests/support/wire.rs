@@ -150,6 +150,12 @@ impl Wire {
     pub fn add(&self, harm: Harm) {
         self.shared.harms.lock().unwrap().push(harm);
     }
+
+    /// How often harm is still to be done.
+    pub fn left(&self) -> u32 {
+        let harms = self.shared.harms.lock().unwrap();
+        harms.iter().map(|harm| harm.times).sum()
+    }
 }
 
 impl Drop for Wire {

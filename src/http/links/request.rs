@@ -9,10 +9,11 @@ use http::{HeaderMap, HeaderName, header};
 use serde::Deserialize;
 
 use super::super::Problem;
-use super::super::manifests::{one_or_many, read};
+use super::super::manifests::read;
 use super::super::query::Query;
 use crate::manifest::jsonl::CONTENT_TYPE;
 use crate::manifest::list::{ListReader, Wanted};
+use crate::manifest::one_or_many;
 use crate::manifest::passphrase::Passphrase;
 
 /// The largest body in JSON, in bytes: a list of keys may be long.

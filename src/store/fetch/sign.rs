@@ -8,9 +8,11 @@ use std::sync::{PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+
+use crate::store::sigv4::signing_key;
 
 /// SHA-256 of no bytes at all.
 pub(super) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -118,34 +120,17 @@ impl Keys {
         {
             return derived.mac.clone();
         }
-        let mut key = format!("AWS4{secret}").into_bytes();
-        for text in [date, &scope.region, &scope.service, "aws4_request"] {
-            let mut mac = keyed(&key);
-            mac.update(text.as_bytes());
-            key = mac.finalize().into_bytes().to_vec();
-        }
+        let parts = [date, &scope.region, &scope.service, "aws4_request"];
+        let mac = signing_key(secret, parts);
         let derived = Derived {
             date: date.to_owned(),
             secret: secret.to_owned(),
             scope: scope.clone(),
-            mac: keyed(&key),
+            mac: mac.clone(),
         };
-        let mac = derived.mac.clone();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(derived);
         mac
     }
-}
-
-/// HMAC with this key. RFC 2104, section 2: a key longer than a block is hashed, a shorter one is filled up with zeros.
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-    if key.len() > block.len() {
-        let hash = Sha256::digest(key);
-        block[..hash.len()].copy_from_slice(&hash);
-    } else {
-        block[..key.len()].copy_from_slice(key);
-    }
-    Hmac::new(&block)
 }
 
 #[cfg(test)]
@@ -196,27 +181,6 @@ mod tests {
         let other = keys.authorization(&credentials, &scope, "20130525T000000Z", "/", "", &headers);
         assert!(other.contains("/20130525/"));
         assert!(!other.ends_with("0bdb41"));
-    }
-
-    /// RFC 4231, test cases 2 and 6: a key shorter than a block, and one that is longer.
-    #[test]
-    fn keys_of_any_length_are_taken() {
-        let mac = |key: &[u8], text: &[u8]| {
-            let mut mac = keyed(key);
-            mac.update(text);
-            hex::encode(mac.finalize().into_bytes())
-        };
-        assert_eq!(
-            mac(b"Jefe", b"what do ya want for nothing?"),
-            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-        );
-        assert_eq!(
-            mac(
-                &[0xAA; 131],
-                b"Test Using Larger Than Block-Size Key - Hash Key First"
-            ),
-            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
-        );
     }
 
     #[test]

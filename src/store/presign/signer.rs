@@ -7,8 +7,10 @@
 //!
 //! Source: [Signature Version 4](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html).
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
+
+use crate::store::sigv4::signing_key;
 
 /// The object of the sample, and what the sample has where a URL has its own.
 pub(super) const SAMPLE: Subject<'static> = Subject {
@@ -80,14 +82,6 @@ impl Template {
         let date = find("X-Amz-Date")?;
         let credential = find("X-Amz-Credential")?.replace("%2F", "/");
         let (_, scope) = credential.split_once('/')?;
-        let mut key = format!("AWS4{secret}").into_bytes();
-        for part in scope.split('/') {
-            key = keyed(&key)
-                .chain_update(part)
-                .finalize()
-                .into_bytes()
-                .to_vec();
-        }
         let query: Vec<Parameter> = query.split('&').map(Parameter::new).collect();
         let mut canonical: Vec<usize> = (0..query.len())
             .filter(|&index| query[index].value != Value::Signature)
@@ -100,7 +94,7 @@ impl Template {
             canonical,
             headers: format!("\nhost:{}\n\nhost\nUNSIGNED-PAYLOAD", &origin[start..]),
             head: format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n"),
-            key: keyed(&key),
+            key: signing_key(secret, scope.split('/')),
         };
         (template.url(&SAMPLE) == sample).then_some(template)
     }
@@ -178,10 +172,6 @@ fn append<'a>(
         to.push_str(&parameter.text);
         encode(own, false, to);
     }
-}
-
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"))
 }
 
 /// Percent-encodes all but RFC 3986's unreserved characters, and slashes where they divide.

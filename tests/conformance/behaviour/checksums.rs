@@ -23,8 +23,8 @@ fn text(crc32: u32) -> String {
 
 pub async fn crc32_is_kept(target: &Target) {
     let row = target.row_of("a.pdf", CONTENT).await;
-    let stored = target.store.stored_crc32(&target.bucket, &row).await;
-    assert_eq!(stored.unwrap(), Some(CRC32));
+    let headed = target.store.head_of(&target.bucket, &row).await;
+    assert_eq!(headed.unwrap().crc32, Some(CRC32));
 }
 
 pub async fn crc32_is_told_by_get(target: &Target) {
@@ -77,10 +77,10 @@ pub async fn no_untrue_crc32_is_told(target: &Target) {
 }
 
 async fn told(target: &Target, row: &Object) -> (Option<u32>, Option<u32>) {
-    let head = target.store.stored_crc32(&target.bucket, row).await;
+    let head = target.store.head_of(&target.bucket, row).await;
     let whole = 0..row.size;
     let get = target.store.get(&target.bucket, row, whole, true).await;
-    (head.unwrap(), get.unwrap().crc32())
+    (head.unwrap().crc32, get.unwrap().crc32())
 }
 
 /// A checksum of the parts' checksums says how many they were.
@@ -149,8 +149,8 @@ pub async fn whole_object_crc32_of_parts_is_kept(target: &Target) {
         .await
         .expect("an object");
     let row = target.row("a.pdf").await;
-    let stored = target.store.stored_crc32(&target.bucket, &row).await;
-    assert_eq!(stored.unwrap().map(text), Some(whole));
+    let headed = target.store.head_of(&target.bucket, &row).await;
+    assert_eq!(headed.unwrap().crc32.map(text), Some(whole));
 }
 
 /// An object of several parts, each with its CRC-32.

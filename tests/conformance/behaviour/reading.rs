@@ -95,7 +95,7 @@ pub async fn a_missing_key_is_told_apart(target: &Target) {
         ..row
     };
     let read = target.read(&gone).await;
-    let heads = target.store.stored_crc32(&target.bucket, &gone).await;
+    let heads = target.store.head_of(&target.bucket, &gone).await;
     for error in [read.err(), heads.err()] {
         let error = error.expect("it is not there");
         assert!(matches!(error.kind, StoreErrorKind::NoSuchKey), "{error}");
