@@ -42,7 +42,7 @@ pub(super) fn frames<A: Archive>(
     details: Details,
 ) -> impl Stream<Item = Result<Bytes, DownloadError>> {
     stream::try_unfold(
-        (first, archive, details),
+        (first, Box::new(archive), details),
         |(first, mut archive, details)| async move {
             let frame = match first {
                 Some(frame) => Some(frame),

@@ -35,7 +35,8 @@ pub(super) fn start<R: Reads>(
     traffic: &Traffic,
 ) -> AbortOnDropHandle<()> {
     let (reads, traffic, under_way) = (reads.clone(), traffic.clone(), traffic.begin());
-    AbortOnDropHandle::new(tokio::spawn(async move {
+    // In a box, because tokio copies a future four times on its way into a task.
+    AbortOnDropHandle::new(tokio::spawn(Box::pin(async move {
         let read = read(&reads, &order, &buffer, &traffic).await;
         drop(under_way);
         match read {
@@ -43,7 +44,7 @@ pub(super) fn start<R: Reads>(
             Ok(None) => buffer.finish(&share),
             Err(error) => buffer.fail(error),
         }
-    }))
+    })))
 }
 
 /// The CRC-32 is that of bytes that were not kept.
@@ -60,8 +61,8 @@ async fn read<R: Reads>(
             buffer.store(reads.stored_crc32(object).await?);
             Ok(())
         };
-        return tokio::try_join!(body(reads, order, buffer, traffic), stored)
-            .map(|(hashed, ())| hashed);
+        let both = async { tokio::try_join!(body(reads, order, buffer, traffic), stored) };
+        return Box::pin(both).await.map(|(hashed, ())| hashed);
     }
     body(reads, order, buffer, traffic).await
 }
@@ -92,4 +93,21 @@ async fn body<R: Reads>(
         }
     }
     Ok(hasher.map(Hasher::finalize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read_ahead::reads::BucketReads;
+
+    #[test]
+    fn a_read_is_a_small_future() {
+        fn of<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = of(|reads: &'static BucketReads, order, buffer, traffic| {
+            read(reads, order, buffer, traffic)
+        });
+        assert!(size <= 3 * 1024, "{size} bytes");
+    }
 }

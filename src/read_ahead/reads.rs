@@ -65,7 +65,7 @@ impl Reads for BucketReads {
     }
 
     async fn stored_crc32(&self, object: &Object) -> Result<Option<u32>, StoreError> {
-        let headed = self.store.head_of(&self.bucket, object).await?;
+        let headed = Box::pin(self.store.head_of(&self.bucket, object)).await?;
         Ok(headed.crc32)
     }
 }

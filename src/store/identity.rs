@@ -59,7 +59,7 @@ impl Kept {
                 return Ok(held.credentials.clone());
             }
         }
-        let fetched = self.source.provide_credentials().await;
+        let fetched = Box::pin(self.source.provide_credentials()).await;
         match (fetched, &mut *held) {
             (Ok(credentials), held) => {
                 *held = Some(Held {

@@ -85,7 +85,7 @@ impl Store {
         let fetched = self.fetcher.get(bucket, &asked).await;
         let opened = match fetched {
             Ok(Fetched::Answer(answer)) => Opened::fetched(*answer),
-            Ok(Fetched::BeyondUs) => self.get_by_sdk(bucket, asked).await?,
+            Ok(Fetched::BeyondUs) => Box::pin(self.get_by_sdk(bucket, asked)).await?,
             Err(kind) => return Err(StoreError::new(GET, bucket, Some(&object.key), kind)),
         };
         let fails = |kind| StoreError::new(GET, bucket, Some(&object.key), kind);

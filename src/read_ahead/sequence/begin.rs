@@ -67,7 +67,7 @@ where
         let is_head = self.queue.is_empty();
         let charge = cut.charge();
         let used = self.share.used();
-        if !is_head && used + charge > self.window.target() {
+        if !is_head && !self.window.admits(used, charge) {
             return Begun::Later;
         }
         if let Some(reservation) = self.share.try_take(charge) {

@@ -9,6 +9,9 @@
 //! read. Bytes are read from the socket into the very blocks that go out to the client, as large as what is still to
 //! come and never larger than [`block::BLOCK`], so that memory for a read is what the budget was charged for.
 //!
+//! A read is a task of its own, and small objects are read by the thousand: what is rarely needed on the way (dialing, the
+//! SDK, refusals) lies in boxes, so that the future of a read stays small. Tokio copies it several times.
+//!
 //! | file | owns |
 //! |---|---|
 //! | [`place`] | where a bucket's objects are |
@@ -149,7 +152,7 @@ impl Fetcher {
                     .request(&place)
                     .map_err(|error| unreachable(&error))?;
                 measure::store_request("GetObject");
-                let (head, body) = store.serve(request).await.into_parts();
+                let (head, body) = Box::pin(store.serve(request)).await.into_parts();
                 (head.status, head.headers, Body::InProcess(Box::new(body)))
             }
             Way::Network { dialer, pool } => {
@@ -161,7 +164,7 @@ impl Fetcher {
         if status.is_success() {
             return Ok(Fetched::Answer(Box::new(answer)));
         }
-        Err(answer.refused(status, shared.limits.read_timeout).await)
+        Err(Box::pin(answer.refused(status, shared.limits.read_timeout)).await)
     }
 
     /// Sends a request over a connection that waits, or over a new one.
@@ -180,7 +183,8 @@ impl Fetcher {
                 return Ok(came);
             }
         }
-        let dialed = tokio::time::timeout(shared.limits.connect_timeout, dialer.dial(place)).await;
+        let dialed =
+            tokio::time::timeout(shared.limits.connect_timeout, Box::pin(dialer.dial(place))).await;
         let connection = dialed
             .map_err(|_| StoreErrorKind::Unreachable {
                 reason: format!(

@@ -64,6 +64,11 @@ impl Places {
         if let Some(place) = self.known(bucket) {
             return Ok(Some(place));
         }
+        Box::pin(self.asked(bucket)).await
+    }
+
+    /// The same, asked of the SDK.
+    async fn asked(&self, bucket: &Bucket) -> Result<Option<Arc<Place>>, StoreErrorKind> {
         let strange = |message: String| StoreErrorKind::Unexpected {
             status: 0,
             code: None,
