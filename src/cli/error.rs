@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::config::{ConfigError, LinkKeysError};
 use crate::download::DownloadError;
 use crate::lambda::Failed;
+use crate::lambda::relay::Unfinished;
 use crate::lambda::runtime::RuntimeError;
 use crate::manifest::list::InvalidList;
 use crate::manifest::passphrase::InvalidPassphrase;
@@ -61,6 +62,9 @@ pub enum CliError {
         #[source]
         failed: Box<Failed>,
     },
+    /// A streamed answer is not whole.
+    #[error(transparent)]
+    Unfinished(#[from] Unfinished),
     /// The file of an event holds none.
     #[error("{path} is no JSON: {reason}")]
     Event {

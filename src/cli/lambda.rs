@@ -1,56 +1,55 @@
-//! `sheaf lambda` and `sheaf invoke`: manifests as a function on AWS Lambda, and one event of it on this machine.
+//! `sheaf lambda` and `sheaf invoke`: manifests and the HTTP API as a function on AWS Lambda, and one event of it on this
+//! machine.
 
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
+use futures::StreamExt;
+use ipnet::IpNet;
 use serde_json::Value;
 
+use super::serve::{Server, listen};
 use super::{CliError, output};
-use crate::config::{ConfigError, Environment, Place, RunArgs, StoreArgs, StoreConfig, serve};
-use crate::lambda::{Function, runtime};
+use crate::config::{Environment, Place, ServeArgs, ServeConfig, StoreConfig};
+use crate::http::{Listeners, TrustedProxies};
+use crate::lambda::answer::Site;
+use crate::lambda::relay::{self, Reply};
+use crate::lambda::{Answer, Function, Mode, Relay, runtime};
 use crate::manifest::PublishOptions;
-use crate::period::Period;
+use crate::size::ByteSize;
+use crate::store::Store;
 use crate::store::embedded::EmbeddedStore;
-use crate::store::{Bucket, Store};
+
+/// Where the server of a function listens: nobody needs to know.
+const HERE: &str = "127.0.0.1:0";
+
+/// Why a function without keys has no server.
+const CLOSED: &str = "this function has no API keys, and whoever knows its URL could list the bucket: set SHEAF_API_KEYS (or \
+     SHEAF_ALLOW_ANONYMOUS=1)";
 
 /// Options of the function.
 #[derive(Args, Clone, Debug)]
 pub struct FunctionArgs {
-    /// The bucket of events that name none
+    /// Answer requests over HTTP as a stream: for a function URL whose invoke mode is RESPONSE_STREAM
+    #[arg(long, env = "SHEAF_LAMBDA_STREAM", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    stream: bool,
+
+    /// The most bytes of a streamed answer; what is larger is refused before its first byte
     #[arg(
         long,
-        value_name = "BUCKET",
-        env = "BUCKET_NAME",
+        value_name = "SIZE",
+        default_value_t = ByteSize::new(relay::STREAMED as usize),
+        env = "SHEAF_LAMBDA_STREAM_MAX",
         hide_env_values = true
     )]
-    bucket: Option<String>,
+    stream_max: ByteSize,
 
-    /// The prefix of events that name none
-    #[arg(
-        long,
-        value_name = "PREFIX",
-        default_value = "",
-        hide_default_value = true,
-        env = "PREFIX",
-        hide_env_values = true
-    )]
-    prefix: String,
-
-    /// How long the URLs live where an event does not say: seconds, or 15m, 12h, 7d
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "15m",
-        env = "URL_EXPIRY_SECONDS",
-        hide_env_values = true
-    )]
-    expires_in: Period,
-
+    /// What the server has; it listens on an address of its own choice.
     #[command(flatten)]
-    runs: RunArgs,
-
-    #[command(flatten)]
-    store: StoreArgs,
+    serve: ServeArgs,
 }
 
 /// Options of `sheaf lambda`.
@@ -62,7 +61,9 @@ The binary is the whole function: put it beside a script `bootstrap` of one line
 Events:
   {\"bucket\": \"my-bucket\", \"prefix\": \"reports/2025/\", \"include\": [\"*.pdf\"], \"expires_in\": 3600}
   {\"bucket\": \"my-bucket\", \"prefixes\": [\"a/\", \"b/\"]}
-  the notification of an S3 event: each object gets a presigned URL")]
+  the notification of an S3 event: each object gets a presigned URL
+  a request over HTTP, by API Gateway or a function URL: the API of `sheaf serve`, whose options are taken here too
+  (SHEAF_API_KEYS must be set, SHEAF_LINK_KEYS and SHEAF_PUBLIC_URL for links)")]
 pub struct LambdaArgs {
     #[command(flatten)]
     function: FunctionArgs,
@@ -90,30 +91,62 @@ pub struct InvokeArgs {
 
 impl FunctionArgs {
     async fn open(&self) -> Result<Function, CliError> {
-        let StoreConfig { place, options, .. } = self.store.check(Environment::of_process())?;
+        let serve = ServeArgs {
+            listen: HERE.to_owned(),
+            admin_listen: None,
+            ..self.serve.clone()
+        };
+        let mut config = serve.check(Environment::of_process())?;
+        // The gateway says who asks, and nobody else can reach the address.
+        let here = IpNet::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        config.door.proxies = TrustedProxies::new(vec![here]);
+        let StoreConfig { place, options, .. } = &config.store;
         let store = match place {
             Place::Local { dir, state_dir } => {
-                Store::embedded(&EmbeddedStore::open(&dir, &state_dir)?, &options)
+                Store::embedded(&EmbeddedStore::open(dir, state_dir)?, options)
             }
-            Place::Remote => Store::connect(&options).await?,
+            Place::Remote => Store::connect(options).await?,
         };
+        let mode = match self.stream {
+            true => Mode::Streamed(self.stream_max.bytes() as u64),
+            false => Mode::Whole,
+        };
+        let is_open = self.serve.allow_anonymous || !config.api_keys.is_empty();
         Ok(Function {
             store,
-            bucket: self
-                .bucket
-                .as_deref()
-                .map(Bucket::new)
-                .transpose()
-                .map_err(ConfigError::from)?,
-            prefix: self.prefix.clone(),
+            bucket: config.bucket.clone(),
+            prefix: config.prefix.clone(),
             options: PublishOptions {
-                expires_in: serve::expiry(self.expires_in)?,
-                queue_max: self.runs.queue_max.get(),
-                watch: self.runs.watch(),
+                expires_in: config.expires_in,
+                queue_max: config.queue_max,
+                watch: config.watch,
                 ..PublishOptions::default()
             },
+            site: Site::new(move || {
+                let config = config.clone();
+                Box::pin(async move {
+                    if !is_open {
+                        return Err(CLOSED.to_owned());
+                    }
+                    let started = start(config).await;
+                    let server = started.map_err(|error| error.to_string())?;
+                    Ok(Relay::new(server, mode))
+                })
+            }),
         })
     }
+}
+
+/// Starts the server, and says where it is.
+async fn start(config: ServeConfig) -> Result<String, CliError> {
+    let listeners = Listeners {
+        clients: listen(&config.listen).await?,
+        operators: None,
+    };
+    let server = Server::open(config, listeners).await?;
+    let url = server.url.clone();
+    server.spawn();
+    Ok(url)
 }
 
 /// Answers events until the process is ended.
@@ -137,7 +170,19 @@ pub async fn invoke(args: InvokeArgs) -> Result<(), CliError> {
     })?;
     let function = args.function.open().await?;
     let answer = function.answer(&event, None).await;
-    output::result(&answer.map_err(|failed| CliError::Invocation {
+    let failed = |failed| CliError::Invocation {
         failed: Box::new(failed),
-    })?)
+    };
+    match answer.map_err(failed)? {
+        Answer::Result(result) | Answer::Http(Reply::Whole(result)) => output::result(&result),
+        Answer::Http(Reply::Streamed { prelude, mut body }) => {
+            output::result(&prelude)?;
+            let mut stdout = std::io::stdout().lock();
+            while let Some(chunk) = body.next().await {
+                let chunk = chunk?;
+                stdout.write_all(&chunk).map_err(CliError::Output)?;
+            }
+            stdout.flush().map_err(CliError::Output)
+        }
+    }
 }

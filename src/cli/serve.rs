@@ -156,6 +156,21 @@ impl Server {
         })
     }
 
+    /// Answers in the background, as long as the process lives.
+    pub(super) fn spawn(self) {
+        tokio::spawn(async move {
+            let Server {
+                config,
+                listeners,
+                _record,
+                ..
+            } = self;
+            if let Err(error) = http::run(config, listeners, std::future::pending()).await {
+                tracing::error!(%error, "the server has ended");
+            }
+        });
+    }
+
     /// Answers until a signal comes and the downloads under way are done.
     pub(super) async fn run(self, signals: Signals) -> Result<(), CliError> {
         signals

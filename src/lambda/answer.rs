@@ -2,11 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::sync::OnceCell;
 
 use super::event::{Created, Event, InvalidEvent, Wanted};
+use super::relay::{NoServer, Relay, Reply};
 use crate::disposition;
 use crate::manifest::fan_out::{MOST, publish_each};
 use crate::manifest::{InvalidSelection, ManifestError, PublishOptions, Selection, publish};
@@ -17,7 +20,6 @@ use crate::store::{Bucket, InvalidBucket, Store, StoreError};
 const RESERVE: Duration = Duration::from_secs(2);
 
 /// A function: its store, and what holds where an event says nothing.
-#[derive(Clone)]
 pub struct Function {
     /// Where the objects are.
     pub store: Store,
@@ -27,6 +29,40 @@ pub struct Function {
     pub prefix: String,
     /// How manifests are made.
     pub options: PublishOptions,
+    /// What answers requests over HTTP.
+    pub site: Site,
+}
+
+/// Starts the server with the first request over HTTP: other events never need it.
+pub struct Site {
+    started: OnceCell<Relay>,
+    start: Box<dyn Fn() -> BoxFuture<'static, Result<Relay, String>> + Send + Sync>,
+}
+
+impl Site {
+    /// A server that `start` starts.
+    pub fn new(
+        start: impl Fn() -> BoxFuture<'static, Result<Relay, String>> + Send + Sync + 'static,
+    ) -> Site {
+        Site {
+            started: OnceCell::new(),
+            start: Box::new(start),
+        }
+    }
+
+    async fn relay(&self) -> Result<&Relay, Failed> {
+        let start = || (self.start)();
+        let started = self.started.get_or_try_init(start).await;
+        started.map_err(|reason| Failed::Site { reason })
+    }
+}
+
+/// What a function says to an event.
+pub enum Answer {
+    /// A result.
+    Result(Value),
+    /// An answer over HTTP.
+    Http(Reply),
 }
 
 /// Why an event has no answer. Its name tells a state machine what to do.
@@ -44,6 +80,15 @@ pub enum Failed {
     /// Its prefix or a pattern is wrong.
     #[error(transparent)]
     Selection(#[from] InvalidSelection),
+    /// It is a request over HTTP, and there is no server to answer it.
+    #[error("requests over HTTP are not answered: {reason}")]
+    Site {
+        /// Why there is none.
+        reason: String,
+    },
+    /// The server in this process does not answer.
+    #[error(transparent)]
+    NoServer(#[from] NoServer),
     /// Too many prefixes.
     #[error("the event has {count} prefixes; at most {MOST} are taken")]
     ManyPrefixes {
@@ -64,6 +109,7 @@ impl Failed {
         match self {
             Failed::Event(_) => "InvalidEvent",
             Failed::NoBucket => "NoBucket",
+            Failed::Site { .. } | Failed::NoServer(_) => "NoServer",
             Failed::Bucket(_) | Failed::Selection(_) | Failed::ManyPrefixes { .. } => {
                 "InvalidSelection"
             }
@@ -87,17 +133,23 @@ impl Function {
     ///
     /// # Errors
     /// [`Failed`]; nothing is left in the bucket then.
-    pub async fn answer(&self, event: &Value, left: Option<Duration>) -> Result<Value, Failed> {
-        match Event::parse(event)? {
+    pub async fn answer(&self, event: &Value, left: Option<Duration>) -> Result<Answer, Failed> {
+        let result = match Event::parse(event)? {
+            Event::Http(request) => {
+                let left = left.map(|left| left.saturating_sub(RESERVE));
+                let reply = self.site.relay().await?.answer(*request, left).await?;
+                return Ok(Answer::Http(reply));
+            }
             Event::Manifest(wanted) => {
                 let selection = self.selection(&wanted, None)?;
                 let published =
                     publish(&self.store, &selection, &self.options(&wanted, left)).await?;
-                Ok(reply(200, &json!(published)))
+                reply(200, &json!(published))
             }
-            Event::Manifests(wanted, prefixes) => self.manifests(&wanted, &prefixes, left).await,
-            Event::Objects(objects) => self.sign(&objects).await,
-        }
+            Event::Manifests(wanted, prefixes) => self.manifests(&wanted, &prefixes, left).await?,
+            Event::Objects(objects) => self.sign(&objects).await?,
+        };
+        Ok(Answer::Result(result))
     }
 
     async fn manifests(

@@ -1,13 +1,14 @@
 //! Which events a function understands.
 //!
 //! `{"bucket": …, "prefix": …}` asks for a manifest, `{"prefixes": […]}` for one each, and the notification of an S3 event
-//! (`Records`) for a presigned URL of each object. Source:
+//! (`Records`) for a presigned URL of each object; a request over HTTP is the server's. Source:
 //! [event message structure](https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
 
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::request::HttpEvent;
 use crate::manifest::one_or_many;
 
 /// What is asked for.
@@ -19,6 +20,8 @@ pub enum Event {
     Manifests(Wanted, Vec<String>),
     /// A presigned URL of each object.
     Objects(Vec<Created>),
+    /// An answer of the server.
+    Http(Box<HttpEvent>),
 }
 
 /// A manifest, with defaults for what is left out.
@@ -55,11 +58,6 @@ pub enum InvalidEvent {
         /// What the parser says.
         reason: String,
     },
-    /// A request over HTTP.
-    #[error(
-        "the event is a request over HTTP, which this function does not answer: run `sheaf serve` for that"
-    )]
-    Http,
 }
 
 impl Event {
@@ -68,8 +66,8 @@ impl Event {
     /// # Errors
     /// [`InvalidEvent`] says what is wrong with it.
     pub fn parse(event: &Value) -> Result<Event, InvalidEvent> {
-        if event.get("requestContext").is_some() || event.get("httpMethod").is_some() {
-            return Err(InvalidEvent::Http);
+        if HttpEvent::is(event) {
+            return HttpEvent::parse(event).map(Box::new).map(Event::Http);
         }
         if event.get("Records").is_some() {
             let notification: Notification = read(event)?;
@@ -199,7 +197,5 @@ mod tests {
                 "{event}"
             );
         }
-        let event = json!({"requestContext": {"http": {"method": "GET"}}});
-        assert_eq!(Event::parse(&event), Err(InvalidEvent::Http));
     }
 }

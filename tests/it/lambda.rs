@@ -1,13 +1,17 @@
 //! `sheaf lambda` against the runtime API, and `sheaf invoke`.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::program::Place;
 use crate::support::lambda::RuntimeApi;
+use crate::support::readers::Reader;
 use crate::support::synthetic::faults::{Failure, Fault, Rule, Target};
 use crate::support::synthetic::object::SyntheticObject;
 use crate::support::synthetic::requests::Operation;
 use crate::support::synthetic::{Options, Synthetic};
+use crate::support::walk::{Held, difference};
 
 async fn start() -> (Synthetic, Place) {
     let keys = ["a/1.pdf", "a/2.pdf", "b/1.pdf", "b/1.txt"];
@@ -129,14 +133,157 @@ async fn one_prefix_that_fails_leaves_the_others() {
 #[tokio::test]
 async fn an_event_that_fails_is_told() {
     let (_store, place) = start().await;
-    place.write("event.json", r#"{"requestContext": {"http": {}}}"#);
+    place.write("event.json", r#"{"prefix": 7}"#);
     let event = place.path("event.json");
     let ended = place.run(&["invoke", event.to_str().unwrap()]).await;
     assert!(
         ended
             .failure(1)
-            .contains("InvalidEvent: the event is a request over HTTP")
+            .contains("InvalidEvent: the event is malformed")
     );
+}
+
+/// A request to a function URL.
+fn request(method: &str, target: &str, headers: Value) -> Value {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut headers = headers;
+    headers["host"] = "x.lambda-url.example".into();
+    json!({
+        "version": "2.0", "rawPath": path, "rawQueryString": query, "headers": headers, "isBase64Encoded": false,
+        "requestContext": {"http": {"method": method, "path": path, "sourceIp": "192.0.2.7"}, "stage": "$default"},
+    })
+}
+
+const ZIP: &str = "/v1/zip?bucket=bench&prefix=a/&filename=a%20b.zip";
+
+/// Checks that an archive holds these files.
+fn check(archive: &[u8], objects: &[(&str, SyntheticObject)]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    std::fs::write(&path, archive).unwrap();
+    let expected = objects.iter();
+    let expected = expected.map(|(name, object)| ((*name).to_owned(), Held::object(object)));
+    let found = Reader::AsyncZip.read(&path).unwrap();
+    assert_eq!(difference(&expected.collect(), &found), None);
+}
+
+fn with_key() -> Value {
+    json!({"authorization": "Bearer a-key-of-the-owner", "x-forwarded-for": "192.0.2.7"})
+}
+
+#[tokio::test]
+async fn requests_over_http_are_answered_by_the_server() {
+    let (_store, place) = start().await;
+    let ask = async |place: &Place, event: Value| {
+        place.write("event.json", event.to_string());
+        let event = place.path("event.json");
+        place.run(&["invoke", event.to_str().unwrap()]).await
+    };
+    let closed = ask(&place, request("GET", ZIP, with_key())).await;
+    let message = closed.failure(1);
+    assert!(
+        message.contains("NoServer") && message.contains("SHEAF_API_KEYS"),
+        "{message}"
+    );
+
+    let place = place
+        .set("SHEAF_API_KEYS", "a-key-of-the-owner")
+        .set("RUST_LOG", "info");
+    let answer = ask(&place, request("GET", ZIP, with_key())).await;
+    assert!(
+        answer.stderr.contains("192.0.2.7"),
+        "the log names the client: {}",
+        answer.stderr
+    );
+    let answer = answer.result();
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    assert_eq!(answer["isBase64Encoded"], true);
+    assert_eq!(answer["headers"]["content-type"], "application/zip");
+    let archive = STANDARD
+        .decode(answer["body"].as_str().unwrap())
+        .expect("base64");
+    let objects = [("1.pdf", "a/1.pdf"), ("2.pdf", "a/2.pdf")];
+    let objects = objects.map(|(name, key)| (name, SyntheticObject::new(key, 7)));
+    check(&archive, &objects);
+
+    let refused = ask(&place, request("GET", ZIP, json!({}))).await.result();
+    assert_eq!(refused["statusCode"], 401, "{refused}");
+    let problem: Value = serde_json::from_str(refused["body"].as_str().unwrap()).unwrap();
+    assert_eq!(problem["type"], "unauthorized");
+    let manifest = json!({
+        "httpMethod": "POST", "path": "/v1/manifests", "requestContext": {}, "headers": {
+            "authorization": "Bearer a-key-of-the-owner", "content-type": "application/json", "content-length": "40"},
+        "body": json!({"bucket": "bench", "prefix": "a/"}).to_string(),
+    });
+    let made = ask(&place, manifest).await.result();
+    assert_eq!(body(&made, 201)["count"], 2);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn answers_are_streamed_and_never_cut_unseen() {
+    const MIB: u64 = 1 << 20;
+    let objects = [
+        SyntheticObject::new("a/1.pdf", 7),
+        SyntheticObject::new("a/2.pdf", 3 * MIB),
+        SyntheticObject::new("large/1.pdf", 5 * MIB),
+        SyntheticObject::new("short/1.pdf", 2 * MIB),
+        SyntheticObject::new("short/2.pdf", 7),
+    ];
+    let store = Synthetic::start(objects.clone(), Options::default()).await;
+    let gone = Fault::Answer(Failure::NO_SUCH_KEY);
+    store
+        .faults()
+        .add(Rule::new(Target::Get("short/2.pdf".to_owned()), gone));
+    let of = |prefix| request("GET", &ZIP.replace("a/&", prefix), with_key());
+    let events = [of("a/&"), of("large/&"), of("short/&")];
+    let mut api = RuntimeApi::start(events.clone()).await;
+    let place = Place::new()
+        .set("S3_ENDPOINT_URL", &store.endpoint())
+        .set("SHEAF_API_KEYS", "a-key-of-the-owner");
+    let place = place
+        .set("AWS_LAMBDA_RUNTIME_API", &api.address)
+        .set("SHEAF_LAMBDA_STREAM", "1")
+        .set("SHEAF_LAMBDA_STREAM_MAX", "4MiB");
+    let running = place.start(&["lambda"]);
+
+    let told = api.told().await;
+    assert_eq!(told.path, "invocation/request-0/response");
+    assert_eq!(
+        told.headers["lambda-runtime-function-response-mode"],
+        "streaming"
+    );
+    let (head, archive) = told.streamed();
+    assert_eq!(head["statusCode"], 200);
+    let [first, second, ..] = objects;
+    check(&archive, &[("1.pdf", first), ("2.pdf", second)]);
+    assert!(told.trailers.is_none());
+
+    let (head, problem) = api.told().await.streamed();
+    assert_eq!(head["statusCode"], 413);
+    let problem: Value = serde_json::from_slice(&problem).unwrap();
+    assert_eq!(problem["type"], "too-large-for-function");
+    assert!(problem["detail"].as_str().unwrap().contains("/v1/jobs"));
+
+    let told = api.told().await;
+    assert_eq!(told.streamed().0["statusCode"], 200);
+    let trailers = told.trailers.expect("trailers say that it is not whole");
+    assert_eq!(
+        trailers["lambda-runtime-function-error-type"],
+        "UnfinishedAnswer"
+    );
+    running.signal("TERM");
+    running.ended().await;
+
+    // In one piece there is room for less.
+    let place = place.set("SHEAF_LAMBDA_STREAM", "0");
+    place.write("event.json", events[1].to_string());
+    let event = place.path("event.json");
+    let answer = place
+        .run(&["invoke", event.to_str().unwrap()])
+        .await
+        .result();
+    assert_eq!(body(&answer, 413)["type"], "too-large-for-function");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,7 +23,22 @@ use tokio::task::AbortHandle;
 pub struct Told {
     /// The path behind the version.
     pub path: String,
+    /// Its body, where that is JSON.
     pub body: Value,
+    pub bytes: Bytes,
+    pub headers: HeaderMap,
+    /// What came behind the body.
+    pub trailers: Option<HeaderMap>,
+}
+
+impl Told {
+    /// Head and body of a streamed answer.
+    pub fn streamed(&self) -> (Value, Bytes) {
+        let end = self.bytes.windows(8).position(|window| window == [0; 8]);
+        let end = end.expect("a head before the body");
+        let head = serde_json::from_slice(&self.bytes[..end]).expect("a head in JSON");
+        (head, self.bytes.slice(end + 8..))
+    }
 }
 
 /// The running API; it ends when it is dropped.
@@ -101,14 +117,20 @@ async fn answer(
             .body(Full::from(event.to_string()));
         return Ok(answer.expect("an answer"));
     }
-    let body = request
-        .into_body()
-        .collect()
-        .await
-        .map(|body| body.to_bytes())
-        .unwrap_or_default();
-    let body = serde_json::from_slice(&body).unwrap_or_default();
-    let _ = teller.send(Told { path, body });
+    let headers = request.headers().clone();
+    let Ok(body) = request.into_body().collect().await else {
+        return Ok(http::Response::new(Full::default()));
+    };
+    let trailers = body.trailers().cloned();
+    let bytes = body.to_bytes();
+    let body = serde_json::from_slice(&bytes).unwrap_or_default();
+    let _ = teller.send(Told {
+        path,
+        body,
+        bytes,
+        headers,
+        trailers,
+    });
     let answer = http::Response::builder().status(202).body(Full::default());
     Ok(answer.expect("an answer"))
 }
