@@ -41,6 +41,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aws_sdk_s3::types::RequestPayer;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::Semaphore;
 
 pub use checksum::Headed;
@@ -96,6 +97,19 @@ impl Bucket {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Serialize for Bucket {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bucket {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bucket, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Bucket::new(&name).map_err(serde::de::Error::custom)
     }
 }
 

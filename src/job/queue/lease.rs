@@ -14,8 +14,11 @@ use tracing::{info, warn};
 use super::claim::Pulse;
 use super::{Claimed, Queue, QueueError};
 
-/// Beats in a lease.
+/// Beats in a lease, at the least.
 const BEATS: u32 = 6;
+
+/// The longest pause between two beats: people watch them, and wait for them when they cancel.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why work on a job is to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +77,7 @@ impl Lease {
             stop,
             beating: tokio::sync::Mutex::default(),
         });
-        let heart = tokio::spawn(beats(shared.clone(), lease / BEATS));
+        let heart = tokio::spawn(beats(shared.clone(), LONGEST_PAUSE.min(lease / BEATS)));
         Lease {
             shared,
             stopped,

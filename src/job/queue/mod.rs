@@ -34,7 +34,7 @@ pub use enter::{Limits, NewJob};
 pub use job::{Job, State};
 pub use lease::{Lease, Stop};
 pub use url::{InvalidQueueUrl, QueueUrl};
-pub use work::{Outcome, Runner, work};
+pub use work::{Call, Outcome, Runner, work};
 
 use connect::Dialect;
 

@@ -13,7 +13,7 @@ use super::job::{Job, State};
 use super::{Claimed, Duty, Lease, NewJob, Queue, QueueError, Stop};
 use crate::measure;
 
-/// How long somebody who was told that their work is not wanted any more may take to put it down.
+/// How long whoever was called may take to put the work down.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Pause after the database did not answer.
@@ -35,18 +35,27 @@ pub enum Outcome {
     Failed(String),
 }
 
+/// What work is told while it runs.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// The job is not wanted any more: put it down, and clear away what it began.
+    pub cancel: CancellationToken,
+    /// The job goes on elsewhere: put it down as it is.
+    pub pause: CancellationToken,
+}
+
 /// Who knows how to do the work.
 pub trait Runner: Send + Sync + 'static {
     /// The kinds of jobs that it knows.
     fn kinds(&self) -> &'static [&'static str];
 
-    /// Does the work, or goes on with it. Dropped at any moment, it must leave what a next try can go on from; when
-    /// `unwanted` is cancelled it should return soon, in whatever way.
+    /// Does the work, or goes on with it. Dropped at any moment, it must leave what a next try can go on from. When it is
+    /// called, it should return soon, in whatever way.
     fn run(
         &self,
         job: &Job,
         lease: &Arc<Lease>,
-        unwanted: CancellationToken,
+        call: Call,
     ) -> impl Future<Output = Outcome> + Send;
 
     /// Clears away what tries left behind, from the last checkpoint.
@@ -166,15 +175,21 @@ impl<R: Runner> Slot<R> {
             };
             return self.abandon(job, lease, state, &error).await;
         }
-        let unwanted = CancellationToken::new();
-        let _dropped = unwanted.clone().drop_guard();
-        let mut running = Box::pin(self.runner.run(job, lease, unwanted.clone()));
+        let call = Call::default();
+        // Whatever it left to tasks of its own stops with it.
+        let _dropped = call.pause.clone().drop_guard();
+        let mut running = Box::pin(self.runner.run(job, lease, call.clone()));
         let outcome = tokio::select! {
             biased;
             stop = lease.stopped() => Err(stop),
             () = self.stop.cancelled() => {
                 // Whoever takes it next must find nobody at it.
+                call.pause.cancel();
+                let last = tokio::time::timeout(GRACE, &mut running).await;
                 drop(running);
+                if let Ok(Outcome::Done(result)) = last {
+                    return self.finish(job, lease, State::Done, &result, "").await;
+                }
                 self.queue.give_back(job, &lease.pulse()).await?;
                 return Ok("given_back");
             }
@@ -183,7 +198,7 @@ impl<R: Runner> Slot<R> {
         match outcome {
             Err(Stop::Lost) => Err(QueueError::Lost),
             Err(Stop::Cancelled) => {
-                unwanted.cancel();
+                call.cancel.cancel();
                 let _ = tokio::time::timeout(GRACE, running).await;
                 self.abandon(job, lease, State::Cancelled, "").await
             }

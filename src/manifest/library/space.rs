@@ -1,5 +1,6 @@
 //! Where sheaf keeps its own objects, and their keys.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::manifest::distrust::Digest;
@@ -8,11 +9,14 @@ use crate::store::Bucket;
 /// Where links are, below the state prefix.
 const LINKS: &str = "links/";
 
+/// Where archives go that were packaged for nowhere else.
+const PACKAGES: &str = "packages/";
+
 /// Where claims are that proved wrong.
 const DISTRUSTED: &str = "distrusted/";
 
 /// Where sheaf keeps its own objects.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateSpace {
     /// Their bucket.
     pub bucket: Bucket,
@@ -31,6 +35,8 @@ pub enum StateKey {
     Downloads(Uuid),
     /// One complete download of a link.
     Download(Uuid, Uuid),
+    /// The archive of a link, where it was packaged for nowhere else.
+    Package(Uuid),
     /// A claimed CRC-32 that proved wrong.
     Distrusted(Digest),
 }
@@ -46,6 +52,7 @@ impl StateSpace {
             StateKey::Download(id, download) => {
                 format!("{prefix}{LINKS}{id}.downloads/{download}")
             }
+            StateKey::Package(id) => format!("{prefix}{PACKAGES}{id}.zip"),
             StateKey::Distrusted(digest) => format!("{prefix}{DISTRUSTED}{digest}"),
         }
     }
