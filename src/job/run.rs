@@ -135,7 +135,7 @@ impl Runner for Packager {
 /// Why a try came to nothing.
 #[derive(Debug)]
 enum Ended {
-    Failure(Failure),
+    Failure(Box<Failure>),
     Queue(QueueError),
     Malformed {
         what: &'static str,
@@ -147,7 +147,7 @@ enum Ended {
 
 impl From<Failure> for Ended {
     fn from(failure: Failure) -> Ended {
-        Ended::Failure(failure)
+        Ended::Failure(Box::new(failure))
     }
 }
 
@@ -217,7 +217,9 @@ impl Packager {
                 kind: PARTS,
                 owner: job.owner.clone(),
                 request: written(&group)?,
+                subject: String::new(),
                 size: count.saturating_mul(plan.part_size),
+                keep: Duration::ZERO,
             });
         }
         Ok(jobs)

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
-use sqlx::{Any, AnyConnection, AssertSqlSafe, ConnectOptions, Executor, Row, Transaction};
+use sqlx::{
+    Any, AnyConnection, AssertSqlSafe, ConnectOptions, Connection, Executor, Row, Transaction,
+};
 use url::Url;
 
 use super::{Queue, QueueError, QueueUrl, Terms};
@@ -32,7 +34,9 @@ CREATE TABLE sheaf_jobs (
     owner TEXT NOT NULL,
     state TEXT NOT NULL,
     request TEXT NOT NULL,
+    subject TEXT NOT NULL DEFAULT '',
     size BIGINT NOT NULL,
+    keep BIGINT NOT NULL DEFAULT 0,
     created BIGINT NOT NULL,
     progress TEXT NOT NULL DEFAULT '',
     checkpoint TEXT NOT NULL DEFAULT '',
@@ -52,6 +56,7 @@ CREATE TABLE sheaf_jobs (
 );
 CREATE INDEX sheaf_jobs_order ON sheaf_jobs (state, created);
 CREATE INDEX sheaf_jobs_of_owner ON sheaf_jobs (owner, created);
+CREATE INDEX sheaf_jobs_of_subject ON sheaf_jobs (subject, state);
 CREATE INDEX sheaf_jobs_of_parent ON sheaf_jobs (parent);
 ";
 
@@ -63,6 +68,16 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
+    /// What is said to each new connection.
+    async fn prepare(self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        if self == Dialect::Sqlite {
+            for statement in DURABLE {
+                connection.execute(statement).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Puts the database's own words into a statement: `{now}`, milliseconds since 1970 by its clock, and `{skip}`,
     /// which passes over rows that somebody else is at.
     pub(super) fn say(self, statement: &'static str) -> AssertSqlSafe<String> {
@@ -113,20 +128,15 @@ impl Queue {
         let options = AnyConnectOptions::from_url(&address)
             .map_err(fails)?
             .disable_statement_logging();
+        // A pool tries again and again, and then says no more than that it did.
+        let mut first = options.connect().await.map_err(fails)?;
+        dialect.prepare(&mut first).await.map_err(fails)?;
+        first.close().await.map_err(fails)?;
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(10))
             .acquire_slow_threshold(Duration::from_secs(60))
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    if dialect == Dialect::Sqlite {
-                        for statement in DURABLE {
-                            connection.execute(statement).await?;
-                        }
-                    }
-                    Ok(())
-                })
-            })
+            .after_connect(move |connection, _| Box::pin(dialect.prepare(connection)))
             .connect_lazy_with(options);
         let queue = Queue {
             pool,

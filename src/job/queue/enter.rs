@@ -1,6 +1,8 @@
 //! New jobs, within what their owners may have; looking at jobs, cancelling them, forgetting them.
 
-use sqlx::{Any, Row, Transaction};
+use std::time::Duration;
+
+use sqlx::{Any, AnyConnection, Row, Transaction};
 
 use super::connect::millis;
 use super::job::{COLUMNS, Job, State};
@@ -38,8 +40,12 @@ pub struct NewJob {
     pub owner: String,
     /// What is to be done (JSON).
     pub request: String,
+    /// What it is about, to be found by.
+    pub subject: String,
     /// Bytes of the work.
     pub size: u64,
+    /// How long it is remembered in any case, from now on.
+    pub keep: Duration,
 }
 
 impl Queue {
@@ -48,38 +54,56 @@ impl Queue {
     /// # Errors
     /// [`QueueError::TooMany`] and [`QueueError::TooLarge`] beyond the owner's limits.
     pub async fn enter(&self, new: &NewJob) -> Result<(), QueueError> {
-        let limits = self.terms.limits;
         let mut all = self.begin().await?;
-        let open = "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM sheaf_jobs \
-             WHERE owner = $1 AND parent = '' AND state IN ('queued', 'running', 'waiting')";
-        let row = sqlx::query(open)
-            .bind(&new.owner)
-            .fetch_one(&mut *all)
-            .await?;
-        let (open, bytes) = (amount(row.try_get(0)?), amount(row.try_get(1)?));
-        if open >= limits.open {
-            let limit = limits.open;
-            return Err(QueueError::TooMany { open, limit });
-        }
-        if bytes.saturating_add(new.size) > limits.bytes {
-            return Err(QueueError::TooLarge {
-                bytes,
-                asked: new.size,
-                limit: limits.bytes,
-            });
-        }
-        let entered = "INSERT INTO sheaf_jobs (id, kind, owner, state, request, size, created) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, {now})";
+        self.admits(&mut all, &new.owner, new.size).await?;
+        let entered = "INSERT INTO sheaf_jobs (id, kind, owner, state, request, subject, size, created, keep) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, $6, {now}, {now} + $7)";
         sqlx::query(self.dialect.say(entered))
             .bind(&new.id)
             .bind(new.kind)
             .bind(&new.owner)
             .bind(&new.request)
+            .bind(&new.subject)
             .bind(column(new.size))
+            .bind(millis(new.keep))
             .execute(&mut *all)
             .await?;
         all.commit().await?;
         self.news.notify_waiters();
+        Ok(())
+    }
+
+    /// Whether an owner may enter a job of this size now. What was let in here may still be refused a little later.
+    ///
+    /// # Errors
+    /// As [`Queue::enter`].
+    pub async fn admit(&self, owner: &str, size: u64) -> Result<(), QueueError> {
+        let mut connection = self.connection().await?;
+        self.admits(&mut connection, owner, size).await
+    }
+
+    async fn admits(
+        &self,
+        connection: &mut AnyConnection,
+        owner: &str,
+        asked: u64,
+    ) -> Result<(), QueueError> {
+        let limits = self.terms.limits;
+        let open = "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM sheaf_jobs \
+             WHERE owner = $1 AND parent = '' AND state IN ('queued', 'running', 'waiting')";
+        let row = sqlx::query(open).bind(owner).fetch_one(connection).await?;
+        let (open, bytes) = (amount(row.try_get(0)?), amount(row.try_get(1)?));
+        if open >= limits.open {
+            let limit = limits.open;
+            return Err(QueueError::TooMany { open, limit });
+        }
+        if bytes.saturating_add(asked) > limits.bytes {
+            return Err(QueueError::TooLarge {
+                bytes,
+                asked,
+                limit: limits.bytes,
+            });
+        }
         Ok(())
     }
 
@@ -129,6 +153,22 @@ impl Queue {
         Ok(rows.iter().map(Job::of).collect::<Result<_, _>>()?)
     }
 
+    /// The newest job about something that ended well.
+    ///
+    /// # Errors
+    /// [`QueueError::Database`].
+    pub async fn done_about(&self, subject: &str) -> Result<Option<Job>, QueueError> {
+        let statement = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM sheaf_jobs WHERE subject = $1 AND state = 'done' \
+             ORDER BY ended DESC, id LIMIT 1"
+        ));
+        let row = sqlx::query(statement)
+            .bind(subject)
+            .fetch_optional(&mut *self.connection().await?)
+            .await?;
+        Ok(row.as_ref().map(Job::of).transpose()?)
+    }
+
     /// How many jobs there are in each state; parts are counted like all.
     ///
     /// # Errors
@@ -168,7 +208,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError::Database`].
     pub async fn forget(&self) -> Result<u64, QueueError> {
-        let statement = "DELETE FROM sheaf_jobs WHERE ended > 0 AND ended < {now} - $1 \
+        let statement = "DELETE FROM sheaf_jobs WHERE ended > 0 AND ended < {now} - $1 AND keep <= {now} \
              AND (parent = '' OR parent NOT IN (SELECT id FROM sheaf_jobs WHERE ended = 0))";
         let done = sqlx::query(self.dialect.say(statement))
             .bind(millis(self.terms.kept))
