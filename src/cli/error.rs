@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::config::{ConfigError, LinkKeysError};
 use crate::download::DownloadError;
+use crate::job::queue::QueueError;
 use crate::lambda::Failed;
 use crate::lambda::runtime::RuntimeError;
 use crate::manifest::list::InvalidList;
@@ -135,6 +136,12 @@ pub enum CliError {
         /// What the system says.
         source: io::Error,
     },
+    /// The queue does not open, or does not answer.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// There is no place for a queue.
+    #[error("no place for the queue: set --queue (SHEAF_QUEUE), or --state-dir")]
+    NoQueue,
     /// Nobody takes the result.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -165,6 +172,7 @@ impl CliError {
             | CliError::Selection(_)
             | CliError::NoPublicUrl
             | CliError::NoBucket
+            | CliError::NoQueue
             | CliError::LinkLife(_)
             | CliError::Passphrase(_)
             | CliError::OtherBucket { .. }

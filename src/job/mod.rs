@@ -8,6 +8,8 @@
 //! | [`progress`] | how far it is |
 //! | [`failure`] | why it did not come to its end, and whether to try again |
 //! | [`package`] | from a frozen manifest to an archive in a bucket |
+//! | [`queue`] | which jobs there are, and who works on them; knows nothing of S3 |
+//! | [`run`] | jobs of the queue, packaged |
 //!
 //! Invariant: everything that a job writes before its end is a function of its order, so that two workers that take
 //! each other for dead write the same bytes to the same places.
@@ -18,6 +20,8 @@ pub mod failure;
 pub mod order;
 pub mod package;
 pub mod progress;
+pub mod queue;
+pub mod run;
 
 pub use checkpoint::{Checkpoint, PartsDone};
 pub use desk::{Desk, Keep, Unsaved};
