@@ -12,6 +12,9 @@ const LINKS: &str = "links/";
 /// Where archives go that were packaged for nowhere else.
 const PACKAGES: &str = "packages/";
 
+/// Where it is noted that uploads are under way.
+const PACKAGING: &str = "packaging/";
+
 /// Where claims are that proved wrong.
 const DISTRUSTED: &str = "distrusted/";
 
@@ -37,6 +40,8 @@ pub enum StateKey {
     Download(Uuid, Uuid),
     /// The archive of a link, where it was packaged for nowhere else.
     Package(Uuid),
+    /// An upload of a link's archive that may be under way; the number stands for its target.
+    Packaging(Uuid, u128),
     /// A claimed CRC-32 that proved wrong.
     Distrusted(Digest),
 }
@@ -53,6 +58,7 @@ impl StateSpace {
                 format!("{prefix}{LINKS}{id}.downloads/{download}")
             }
             StateKey::Package(id) => format!("{prefix}{PACKAGES}{id}.zip"),
+            StateKey::Packaging(id, target) => format!("{prefix}{PACKAGING}{id}-{target:032x}"),
             StateKey::Distrusted(digest) => format!("{prefix}{DISTRUSTED}{digest}"),
         }
     }
@@ -60,6 +66,16 @@ impl StateSpace {
     /// What the keys of stored manifests and their sidecars begin with.
     pub fn links(&self) -> String {
         format!("{}{LINKS}", self.prefix)
+    }
+
+    /// What the keys of notes begin with that uploads are under way.
+    pub fn packaging(&self) -> String {
+        format!("{}{PACKAGING}", self.prefix)
+    }
+
+    /// What the keys of archives begin with that were packaged for nowhere else.
+    pub fn packages(&self) -> String {
+        format!("{}{PACKAGES}", self.prefix)
     }
 
     /// What the keys of claims begin with that proved wrong.
