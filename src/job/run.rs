@@ -114,12 +114,16 @@ impl Runner for Packager {
     }
 
     async fn abandon(&self, job: &Job) -> Result<(), String> {
-        if job.kind != PACKAGE || job.checkpoint.is_empty() {
+        if job.kind != PACKAGE {
             return Ok(());
         }
         let cleared = async {
             let ask: Ask = read("request", &job.request)?;
-            let kept: Kept = read("checkpoint", &job.checkpoint)?;
+            let kept: Kept = match job.checkpoint.as_str() {
+                // It may have left a trace before it could say so.
+                "" => Kept::default(),
+                text => read("checkpoint", text)?,
+            };
             abandon(&self.means, &ask.order, &kept.checkpoint).await?;
             Ok::<_, Ended>(())
         };
@@ -171,15 +175,19 @@ impl Packager {
             if let Some(part) = parts.iter().find(|part| part.state == State::Failed) {
                 return Err(Ended::Part(part.error.clone()));
             }
-            let Some(kept) = kept.as_mut().filter(|_| !parts.is_empty()) else {
-                let desk = desk(job, lease, call, |checkpoint| Kept {
+            if parts.is_empty() {
+                let desk = desk(job, lease, call.clone(), |checkpoint| Kept {
                     checkpoint,
                     gathered: false,
                 });
-                let checkpoint = kept.map(|kept| kept.checkpoint);
+                let checkpoint = kept.take().map(|kept| kept.checkpoint);
                 let plan = prepare(&self.means, &ask.order, checkpoint, &desk).await?;
-                return self.groups(job, ask.order, plan).map(Outcome::Split);
-            };
+                // Where the archive stands already there is nothing to share.
+                if plan.parts > 0 {
+                    return self.groups(job, ask.order, plan).map(Outcome::Split);
+                }
+            }
+            let kept = kept.get_or_insert_default();
             for part in parts.iter().filter(|part| part.state == State::Done) {
                 let done: PartsDone = read("part", &part.result)?;
                 kept.checkpoint.take_in(&done);

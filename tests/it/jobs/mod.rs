@@ -12,6 +12,7 @@ use crate::support::client::{self, Answered};
 use crate::support::problem::Problem;
 use crate::support::server::Server;
 
+mod ends;
 mod fleet;
 mod requests;
 
