@@ -137,6 +137,11 @@ impl Queue {
             .acquire_timeout(Duration::from_secs(10))
             .acquire_slow_threshold(Duration::from_secs(60))
             .after_connect(move |connection, _| Box::pin(dialect.prepare(connection)))
+            // SQLite ends a transaction by itself where the disk is full, and the connection is none the wiser.
+            .before_acquire(|connection, _| {
+                let is_free = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_free) })
+            })
             .connect_lazy_with(options);
         let queue = Queue {
             pool,

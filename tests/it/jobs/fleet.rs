@@ -27,7 +27,7 @@ const SIZE: usize = 24 << 20;
 
 /// A store behind a pass-through, a queue, and a server that enters jobs and runs none.
 struct Fleet {
-    store: Server,
+    _store: Server,
     keys: (String, String),
     s3: aws_sdk_s3::Client,
     wire: Wire,
@@ -90,7 +90,7 @@ impl Fleet {
         });
         let queue = Queue::open(&QueueUrl::parse(&url).unwrap(), Terms::default()).await;
         Fleet {
-            store,
+            _store: store,
             keys,
             s3,
             wire,
