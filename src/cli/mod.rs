@@ -11,6 +11,7 @@
 //! | [`manifest`] | `sheaf manifest` |
 //! | [`lambda`] | `sheaf lambda`, `sheaf invoke` |
 //! | [`link`] | `sheaf link` |
+//! | [`package`] | `sheaf package` |
 //! | [`sweep`] | `sheaf sweep` |
 //! | [`key`] | `sheaf key new` |
 //! | [`mod@zip`] | `sheaf zip`: an archive into a file or a pipe |
@@ -35,6 +36,7 @@ pub mod log;
 pub mod manifest;
 pub mod open;
 pub mod output;
+pub mod package;
 pub mod s3_url;
 pub mod seed;
 pub mod serve;
@@ -94,6 +96,8 @@ enum Command {
     Zip(zip::ZipArgs),
     /// Read an archive back and check every byte of it
     Verify(verify::VerifyArgs),
+    /// Write everything below a prefix as one ZIP archive into a bucket
+    Package(Box<package::PackageArgs>),
     /// Remove what links that have ended leave behind
     Sweep(sweep::SweepArgs),
     /// Make keys for the API
@@ -129,6 +133,7 @@ impl Cli {
             Command::Invoke(args) => until_interrupted(lambda::invoke(*args)).await,
             Command::Link(args) => until_interrupted(link::run(*args)).await,
             Command::Worker(args) => worker::run(*args).await,
+            Command::Package(args) => package::run(*args).await,
             Command::Sweep(args) => until_interrupted(sweep::run(args)).await,
             Command::Zip(args) => until_interrupted(zip::run(args)).await,
             Command::Verify(args) => until_interrupted(verify::run(args)).await,

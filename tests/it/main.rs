@@ -34,6 +34,7 @@ mod metrics;
 mod nginx;
 mod outcomes;
 mod owner;
+mod packaging;
 mod pages;
 mod program;
 mod queue;

@@ -215,7 +215,7 @@ impl Manifest {
             ..Checkpoint::default()
         };
         desk.keep.save(checkpoint).await?;
-        trace::leave(&means.store, order).await?;
+        trace::leave(&means.store, order, None).await?;
         let (plan, note) = tokio::select! {
             biased;
             () = desk.cancel.cancelled() => return Err(Failure::Cancelled),
@@ -241,6 +241,7 @@ impl Manifest {
             .await?;
         checkpoint.upload = Some(upload.id().to_owned());
         desk.keep.save(checkpoint).await?;
+        trace::leave(&means.store, order, checkpoint.upload.clone()).await?;
         Ok(self.job(means, order, plan, upload, &[], checkpoint, desk))
     }
 

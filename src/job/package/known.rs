@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crc32fast::Hasher;
 
 use super::plan::Plan;
+use crate::archive::Form;
 use crate::download::checksums::{Checksums, Scanned};
 use crate::download::slices::Needed;
 use crate::download::{DownloadError, Scanner};
@@ -281,11 +282,13 @@ impl Checksums for PartChecksums {
         range: Range<u64>,
         crc32: u32,
     ) -> Result<(), DownloadError> {
-        let size = self.known.open.frozen.layout().size(index);
-        if range == (0..size) {
+        let layout = self.known.open.frozen.layout();
+        if range == (0..layout.size(index)) {
             return self.known.learn(index, crc32).await;
         }
-        if !self.known.copied.contains(&index) {
+        // A small object is hashed whole by the part that has its header.
+        let is_small = layout.form(index) == Form::Known && layout.claimed_crc32(index).is_none();
+        if !is_small && !self.known.copied.contains(&index) {
             let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
             own.push(Fragment {
                 row: index,

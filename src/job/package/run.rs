@@ -33,6 +33,17 @@ struct UnderWay {
     copies: usize,
 }
 
+impl UnderWay {
+    /// Gives up what is under way, and waits until nothing of it is sent any more: a part that arrived behind the end of
+    /// its upload could stay in the store.
+    async fn end(mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        while self.tasks.next().await.is_some() {}
+    }
+}
+
 impl Job {
     /// Does those parts that can be done. Those that are still to be done then need something that is not known, and
     /// that no part under way tells; with `all` they are done nevertheless.
@@ -69,7 +80,7 @@ impl Job {
                 }
             };
             if let Err(failure) = outcome {
-                drop(under_way);
+                under_way.end().await;
                 if failure.can_pass()
                     && let Err(error) = self.keep(checkpoint, desk).await
                 {

@@ -546,3 +546,33 @@ async fn damage_is_found_when_it_is_read_back() {
             .unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_takes_back_what_nobody_remembers() {
+    let place = Place::new();
+    let order = place.frozen(MIXED).await;
+    let at = 6 * MIB as u64;
+    let (outcome, _) = stopped(&place, &order, small_parts(), at, |desk| {
+        desk.pause.cancel();
+    })
+    .await;
+    assert!(matches!(outcome, Err(Failure::Paused)), "{outcome:?}");
+    let (store, space) = (&place.means.store, place.library_space());
+    let swept = trace::sweep(store, &space).await.unwrap();
+    assert_eq!(swept, trace::SweptPackages::default(), "its link is alive");
+    let package = Target {
+        bucket: bucket(),
+        key: space.key(StateKey::Package(order.manifest)),
+    };
+    let body = Bytes::from_static(b"archive");
+    store
+        .put(&bucket(), &package.key, "application/zip", body)
+        .await
+        .unwrap();
+    let link = space.key(StateKey::Link(order.manifest));
+    store.delete(&bucket(), &link).await.unwrap();
+    let swept = trace::sweep(store, &space).await.unwrap();
+    assert_eq!((swept.uploads, swept.packages), (1, 1));
+    assert!(place.object(&package.key).await.is_none());
+    place.nothing_is_left().await;
+}
