@@ -10,6 +10,7 @@
 //! | [`download`] | archives as streams of frames, made while they are read |
 //! | [`disposition`] | the names under which downloads are saved |
 //! | [`http`] | the listener, routes, problems, log lines |
+//! | [`job`] | archives that are written into a bucket, and the queue of such work |
 //! | [`lambda`] | manifests as a function on AWS Lambda |
 //! | [`link`] | signed links: the credential of recipients |
 //! | [`manifest`] | selections and manifests |
@@ -27,6 +28,7 @@ pub mod config;
 pub mod disposition;
 pub mod download;
 pub mod http;
+pub mod job;
 pub mod lambda;
 pub mod link;
 pub mod manifest;

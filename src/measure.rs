@@ -27,6 +27,10 @@ const BUDGET: &str = "sheaf_memory_budget_bytes";
 const RESERVED: &str = "sheaf_memory_reserved_bytes";
 const RESERVED_PEAK: &str = "sheaf_memory_reserved_peak_bytes";
 const KEPT: &str = "sheaf_memory_manifests_bytes";
+const JOBS: &str = "sheaf_jobs";
+const JOBS_RUNNING: &str = "sheaf_jobs_running_here";
+const JOBS_LEFT: &str = "sheaf_jobs_ended_total";
+const JOBS_WAITED: &str = "sheaf_job_wait_seconds";
 const ADMITTED: &str = "sheaf_memory_shares";
 
 /// Buckets for waits, in seconds: from a store on the same machine to one that is given up.
@@ -115,6 +119,17 @@ fn describe() {
         Unit::Bytes,
         "The most of the memory budget that ever was in use"
     );
+    describe_gauge!(JOBS, "Jobs in the queue, by state");
+    describe_gauge!(JOBS_RUNNING, "Jobs that run in this process");
+    describe_counter!(
+        JOBS_LEFT,
+        "Tries of jobs that ended in this process, by how"
+    );
+    describe_histogram!(
+        JOBS_WAITED,
+        Unit::Seconds,
+        "How long jobs wait until they are first begun"
+    );
     describe_gauge!(ADMITTED, "Downloads that have a share of the memory budget");
 }
 
@@ -128,6 +143,45 @@ pub fn exposition(memory: &MemoryBudget) -> String {
     let handle = install();
     handle.run_upkeep();
     handle.render()
+}
+
+/// So many jobs are in a state.
+pub fn jobs(state: &'static str, count: u64) {
+    gauge!(JOBS, "state" => state).set(count as f64);
+}
+
+/// A job that was begun for the first time has waited.
+pub fn job_waited(waited: Duration) {
+    histogram!(JOBS_WAITED).record(waited.as_secs_f64());
+}
+
+/// A try of a job has ended here.
+pub fn job_left(how: &'static str) {
+    counter!(JOBS_LEFT, "how" => how).increment(1);
+}
+
+/// A job that runs in this process; over when it is dropped.
+#[derive(Debug)]
+pub struct RunningJob(());
+
+impl RunningJob {
+    /// A job begins.
+    pub fn new() -> RunningJob {
+        gauge!(JOBS_RUNNING).increment(1.0);
+        RunningJob(())
+    }
+}
+
+impl Default for RunningJob {
+    fn default() -> RunningJob {
+        RunningJob::new()
+    }
+}
+
+impl Drop for RunningJob {
+    fn drop(&mut self) {
+        gauge!(JOBS_RUNNING).decrement(1.0);
+    }
 }
 
 /// A request has been answered, or its client has gone before that.

@@ -88,6 +88,7 @@ impl Served {
                     state_prefix: ".sheaf/".to_owned(),
                     trusted_for: Duration::from_secs(30),
                 },
+                queue: None,
                 limits: Limits::default(),
                 watch: sheaf::manifest::Watch::default(),
             };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::config::{ConfigError, LinkKeysError};
 use crate::download::DownloadError;
+use crate::job::queue::QueueError;
 use crate::lambda::Failed;
 use crate::lambda::relay::Unfinished;
 use crate::lambda::runtime::RuntimeError;
@@ -139,6 +140,37 @@ pub enum CliError {
         /// What the system says.
         source: io::Error,
     },
+    /// The queue does not open, or does not answer.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// There is no place for a queue.
+    #[error("no place for the queue: set --queue (SHEAF_QUEUE), or --state-dir")]
+    NoQueue,
+    /// The target of a package names no object.
+    #[error("--to: the archive's key is missing: write s3://BUCKET/KEY")]
+    NoTargetKey,
+    /// A job failed.
+    #[error("the job {job} ended without an archive: {reason}")]
+    Job {
+        /// Its id.
+        job: String,
+        /// Why.
+        reason: String,
+    },
+    /// A job was interrupted.
+    #[error(
+        "interrupted: the same command goes on with the job {job} from where it is, and so does a server or worker of the same queue; `sheaf package --cancel {job}` with the same prefix takes it back"
+    )]
+    Left {
+        /// Its id.
+        job: String,
+    },
+    /// Nobody knows such a job.
+    #[error("there is no job {job} in this queue")]
+    NoSuchJob {
+        /// Its id.
+        job: String,
+    },
     /// Nobody takes the result.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -169,6 +201,8 @@ impl CliError {
             | CliError::Selection(_)
             | CliError::NoPublicUrl
             | CliError::NoBucket
+            | CliError::NoQueue
+            | CliError::NoTargetKey
             | CliError::LinkLife(_)
             | CliError::Passphrase(_)
             | CliError::OtherBucket { .. }

@@ -100,6 +100,10 @@ impl FunctionArgs {
         // The gateway says who asks, and nobody else can reach the address.
         let here = IpNet::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
         config.door.proxies = TrustedProxies::new(vec![here]);
+        if self.serve.queue.queue.is_none() {
+            // What a function keeps on its own disk goes with it, jobs too.
+            config.queue.url = None;
+        }
         let StoreConfig { place, options, .. } = &config.store;
         let store = match place {
             Place::Local { dir, state_dir } => {

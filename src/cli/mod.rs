@@ -11,11 +11,13 @@
 //! | [`manifest`] | `sheaf manifest` |
 //! | [`lambda`] | `sheaf lambda`, `sheaf invoke` |
 //! | [`link`] | `sheaf link` |
+//! | [`package`] | `sheaf package` |
 //! | [`sweep`] | `sheaf sweep` |
 //! | [`key`] | `sheaf key new` |
 //! | [`mod@zip`] | `sheaf zip`: an archive into a file or a pipe |
 //! | [`verify`] | `sheaf verify`: is an archive sound? |
 //! | [`completions`] | `sheaf completions` |
+//! | [`worker`] | `sheaf worker` |
 //! | [`open`] | the store of one command |
 //! | [`server_record`] | finding the server of a folder |
 //! | [`s3_url`] | `s3://bucket/prefix` |
@@ -34,6 +36,7 @@ pub mod log;
 pub mod manifest;
 pub mod open;
 pub mod output;
+pub mod package;
 pub mod s3_url;
 pub mod seed;
 pub mod serve;
@@ -41,6 +44,7 @@ pub mod server_record;
 pub mod signals;
 pub mod sweep;
 pub mod verify;
+pub mod worker;
 pub mod zip;
 
 use clap::builder::Resettable;
@@ -86,10 +90,14 @@ enum Command {
     Invoke(Box<lambda::InvokeArgs>),
     /// Make a signed link to an archive that can be resumed, and print it
     Link(Box<link::LinkArgs>),
+    /// Run the jobs of a queue
+    Worker(Box<worker::WorkerArgs>),
     /// Write everything below a prefix into one ZIP archive
     Zip(zip::ZipArgs),
     /// Read an archive back and check every byte of it
     Verify(verify::VerifyArgs),
+    /// Write everything below a prefix as one ZIP archive into a bucket
+    Package(Box<package::PackageArgs>),
     /// Remove what links that have ended leave behind
     Sweep(sweep::SweepArgs),
     /// Make keys for the API
@@ -113,7 +121,7 @@ impl Cli {
     pub async fn run(self) -> Result<(), CliError> {
         let serves = matches!(
             self.command,
-            Command::Demo(_) | Command::Serve(_) | Command::Lambda(_)
+            Command::Demo(_) | Command::Serve(_) | Command::Worker(_) | Command::Lambda(_)
         );
         self.log.start(Environment::of_process(), serves);
         match self.command {
@@ -124,6 +132,8 @@ impl Cli {
             Command::Lambda(args) => until_interrupted(lambda::run(*args)).await,
             Command::Invoke(args) => until_interrupted(lambda::invoke(*args)).await,
             Command::Link(args) => until_interrupted(link::run(*args)).await,
+            Command::Worker(args) => worker::run(*args).await,
+            Command::Package(args) => package::run(*args).await,
             Command::Sweep(args) => until_interrupted(sweep::run(args)).await,
             Command::Zip(args) => until_interrupted(zip::run(args)).await,
             Command::Verify(args) => until_interrupted(verify::run(args)).await,

@@ -5,12 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use clap::Args;
 use serde::Serialize;
 use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::server_record::{PublishedRecord, ServerRecord};
 use super::signals::Signals;
-use super::{CliError, output};
-use crate::config::{ConfigError, Environment, LinkKeys, Place, ServeArgs, ServeConfig};
+use super::{CliError, output, worker};
+use crate::config::{
+    ConfigError, Environment, LinkKeys, Place, QueueConfig, ServeArgs, ServeConfig,
+};
 use crate::http::{self, LinkConfig, Listeners, ServerConfig};
+use crate::job::Means;
+use crate::job::queue::Queue;
 use crate::link::KeyRing;
 use crate::manifest::library::TRUSTED_FOR;
 use crate::read_ahead::MemoryBudget;
@@ -51,6 +56,7 @@ pub(super) struct Server {
     pub(super) url: String,
     config: ServerConfig,
     listeners: Listeners,
+    jobs: QueueConfig,
     _record: Option<PublishedRecord>,
 }
 
@@ -128,6 +134,10 @@ impl Server {
         if !address.ip().to_canonical().is_loopback() && config.public_url.is_none() {
             tracing::warn!(%url, "clients elsewhere need another address: set --public-url");
         }
+        let queue = match &config.queue.url {
+            Some(queue) => Some(Queue::open(queue, config.queue.terms).await?),
+            None => None,
+        };
         let links = LinkConfig {
             keys: link_keys(&config)?,
             space: config.store.state.space(config.bucket.as_ref()),
@@ -149,8 +159,10 @@ impl Server {
                 watch: config.watch,
                 memory: MemoryBudget::new(config.memory_budget),
                 links,
+                queue,
                 limits: config.limits,
             },
+            jobs: config.queue,
             listeners,
             _record: record,
         })
@@ -171,12 +183,34 @@ impl Server {
         });
     }
 
-    /// Answers until a signal comes and the downloads under way are done.
+    /// Answers until a signal comes and the downloads under way are done. Jobs under way are given back.
     pub(super) async fn run(self, signals: Signals) -> Result<(), CliError> {
-        signals
-            .around(|stop| http::run(self.config, self.listeners, stop))
-            .await
-            .map_err(CliError::Server)
+        let means = Means {
+            store: self.config.store.clone(),
+            budget: self.config.memory.clone(),
+        };
+        let queue = self.config.queue.clone();
+        let serve = |stop: WaitForCancellationFutureOwned| async move {
+            let stopping = CancellationToken::new();
+            let working = async {
+                let stop = stopping.clone().cancelled_owned();
+                if let Some(queue) = queue.filter(|_| self.jobs.slots > 0) {
+                    worker::serve(queue, means, &self.jobs, worker::name(), stop).await;
+                }
+            };
+            let stop = async {
+                stop.await;
+                stopping.cancel();
+            };
+            let serving = async {
+                let served = http::run(self.config, self.listeners, stop).await;
+                stopping.cancel();
+                served
+            };
+            let (served, ()) = tokio::join!(serving, working);
+            served
+        };
+        signals.around(serve).await.map_err(CliError::Server)
     }
 }
 

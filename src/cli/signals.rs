@@ -75,6 +75,24 @@ impl Signals {
         }
     }
 
+    /// The same, for what has no downloads to wait for and says by itself what became of it.
+    pub async fn quietly<F: Future>(
+        mut self,
+        work: impl FnOnce(WaitForCancellationFutureOwned) -> F,
+    ) -> F::Output {
+        let stop = CancellationToken::new();
+        let working = work(stop.clone().cancelled_owned());
+        let twice = async {
+            self.next().await;
+            stop.cancel();
+            self.next().await;
+        };
+        tokio::select! {
+            outcome = working => outcome,
+            () = twice => std::process::exit(AT_ONCE),
+        }
+    }
+
     /// Cancels `stop` with the first signal, and ends with the second.
     async fn twice(&mut self, stop: &CancellationToken) {
         self.next().await;

@@ -3,12 +3,15 @@
 use std::time::SystemTime;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::open::{Opened, open};
 use super::{CliError, S3Url, output};
 use crate::config::{ConfigError, Environment, StoreArgs};
-use crate::manifest::Library;
+use crate::job::package::trace::{self, SweptPackages};
 use crate::manifest::issue::unix;
+use crate::manifest::sweep::Swept;
+use crate::manifest::{Library, LibraryError};
 use crate::read_ahead::MemoryBudget;
 use crate::store::{Bucket, embedded};
 
@@ -20,9 +23,10 @@ Examples:
   sheaf sweep --local ./files
 
 What it prints:
-  {\"kept\":…,\"expired\":…,\"orphans\":…,\"unknown\":…}
+  {\"kept\":…,\"expired\":…,\"orphans\":…,\"unknown\":…,\"uploads\":…,\"packages\":…}
 
-Links are removed a day after they have ended. Objects that are not sheaf's are left alone, and so are presigned
+Archives that were packaged among sheaf's own objects go with their links, and so do uploads of jobs that nobody goes on
+with. Links are removed a day after they have ended. Objects that are not sheaf's are left alone, and so are presigned
 manifests: a lifecycle rule on manifests/ removes those.")]
 pub struct SweepArgs {
     /// The bucket of requests that name none: the server keeps its own objects there
@@ -36,6 +40,15 @@ pub struct SweepArgs {
 
     #[command(flatten)]
     store: StoreArgs,
+}
+
+/// What was found, and what was done.
+#[derive(Debug, Serialize)]
+struct All {
+    #[serde(flatten)]
+    links: Swept,
+    #[serde(flatten)]
+    packages: SweptPackages,
 }
 
 /// Sweeps, and prints what was done.
@@ -56,7 +69,10 @@ pub async fn run(args: SweepArgs) -> Result<(), CliError> {
         prefix: String::new(),
     };
     let Opened { store, .. } = open(&args.store, &url).await?;
-    let library = Library::new(&store, space, &MemoryBudget::default());
-    let swept = library.sweep(unix(SystemTime::now())).await?;
-    output::result(&swept)
+    let library = Library::new(&store, space.clone(), &MemoryBudget::default());
+    let links = library.sweep(unix(SystemTime::now())).await?;
+    let packages = trace::sweep(&store, &space)
+        .await
+        .map_err(LibraryError::from)?;
+    output::result(&All { links, packages })
 }

@@ -6,11 +6,13 @@
 //! | [`store`] | which store, and how it is reached |
 //! | [`link_keys`] | the keys that sign links |
 //! | [`door`] | buckets, origins and proxies that are let in |
+//! | [`queue`] | where jobs are kept |
 //! | [`runs`] | how long manifests may take |
 //! | [`serve`] | the listener, who may come in, and bounds |
 
 pub mod door;
 pub mod link_keys;
+pub mod queue;
 pub mod runs;
 pub mod serve;
 pub mod state;
@@ -20,12 +22,14 @@ use std::path::PathBuf;
 
 pub use door::DoorArgs;
 pub use link_keys::{LinkKeys, LinkKeysError};
+pub use queue::{QueueArgs, QueueConfig};
 pub use runs::RunArgs;
 pub use serve::{ServeArgs, ServeConfig};
 pub use state::StateConfig;
 pub use store::{Place, StoreArgs, StoreConfig};
 
 use crate::http::InvalidApiKeys;
+use crate::job::queue::InvalidQueueUrl;
 use crate::link::InvalidKeyRing;
 use crate::manifest::InvalidSelection;
 use crate::read_ahead::LEAST_BUDGET;
@@ -141,6 +145,9 @@ pub enum ConfigError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// No queue.
+    #[error("--queue (SHEAF_QUEUE): {0}")]
+    Queue(InvalidQueueUrl),
     /// There is no home to keep state in.
     #[error("no place for state: set --state-dir (neither XDG_STATE_HOME nor HOME is set)")]
     NoStateDir,

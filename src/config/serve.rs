@@ -11,7 +11,8 @@ use url::Url;
 
 use super::store::positive;
 use super::{
-    ConfigError, DoorArgs, Environment, LinkKeys, Place, RunArgs, StoreArgs, StoreConfig, web_url,
+    ConfigError, DoorArgs, Environment, LinkKeys, Place, QueueArgs, QueueConfig, RunArgs,
+    StoreArgs, StoreConfig, web_url,
 };
 use crate::http::{ApiKeys, DoorConfig, Limits};
 use crate::manifest::{Selection, Watch};
@@ -134,6 +135,10 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub door: DoorArgs,
 
+    /// Where jobs are kept.
+    #[command(flatten)]
+    pub queue: QueueArgs,
+
     /// Where the objects are.
     #[command(flatten)]
     pub store: StoreArgs,
@@ -168,6 +173,8 @@ pub struct ServeConfig {
     pub link_keys: LinkKeys,
     /// Bounds on what clients can hold.
     pub limits: Limits,
+    /// Where jobs are kept.
+    pub queue: QueueConfig,
     /// Where the objects are.
     pub store: StoreConfig,
 }
@@ -226,6 +233,7 @@ impl ServeArgs {
             },
             memory_budget: memory_budget(self.memory_budget)?,
             bucket,
+            queue: self.queue.check(store.state_dir.as_deref(), 0)?,
             link_keys: LinkKeys::of(environment, store.state_dir.as_deref())?,
             limits: Limits {
                 max_connections: self.max_connections.get(),
@@ -250,7 +258,10 @@ pub fn expiry(period: Period) -> Result<Duration, ConfigError> {
 }
 
 /// A budget that a download can live on.
-fn memory_budget(size: ByteSize) -> Result<usize, ConfigError> {
+///
+/// # Errors
+/// [`ConfigError::MemoryBudget`].
+pub fn memory_budget(size: ByteSize) -> Result<usize, ConfigError> {
     if size.bytes() < LEAST_BUDGET {
         return Err(ConfigError::MemoryBudget(size));
     }

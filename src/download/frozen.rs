@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::checksums::Scanned;
 use super::passage::Passage;
 use super::slices::{Needed, Slices};
 use super::watch::Watch;
@@ -56,7 +57,13 @@ impl<R: Reads> FrozenArchive<R> {
         }
         Ok(FrozenArchive {
             watch: Watch::over(scanner.library(), open.id),
-            passage: Passage::new(reads, scanner, open, range, share),
+            passage: Passage::new(
+                reads.clone(),
+                Scanned::new(reads, scanner, open),
+                open,
+                range,
+                share,
+            ),
             open: open.clone(),
             scanner: scanner.clone(),
         })

@@ -7,9 +7,11 @@
 //! | [`frozen`] | any range of a frozen archive |
 //! | [`slices`] | a range as what it has of each entry, and what is read for it |
 //! | [`passage`] | its bytes on their way |
+//! | [`checksums`] | where its CRC-32s come from |
 //! | [`watch`] | whether its link is still there |
 //! | [`scan`] | hashing objects whose CRC-32 nobody knows |
 
+pub mod checksums;
 #[cfg(test)]
 mod fixture;
 pub mod frozen;

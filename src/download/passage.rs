@@ -5,24 +5,23 @@
 //! bytes of an object go out only if all of them are what they should be, since a range may end with them.
 
 use std::collections::VecDeque;
-use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::DownloadError;
+use super::checksums::{Checksums, Scanned};
 use super::slices::{Slice, Slices, tail};
-use super::{DownloadError, Scanner};
 use crate::archive::Directory;
 use crate::manifest::Open;
 use crate::read_ahead::{Event, ReadAhead, Reads, Share};
 
 /// A range of a frozen archive under way, within one share of the memory budget.
-pub struct Passage<R: Reads> {
+pub struct Passage<R: Reads, C: Checksums = Scanned<R>> {
     ahead: ReadAhead<R, Slices, Slice>,
-    reads: R,
     open: Arc<Open>,
-    scanner: Scanner,
+    checksums: C,
     step: Step,
     tail: Range<u64>,
     ready: VecDeque<Bytes>,
@@ -43,28 +42,27 @@ struct Passing {
     /// The offset in the object of the next chunk, and that of the end of what is read.
     at: u64,
     end: u64,
-    /// All of the object passes, and it is not known yet whether it is what it should be.
-    to_check: bool,
+    /// What of the object is read and was not hashed before it passes.
+    to_check: Option<Range<u64>>,
     /// Its last chunk, until that is known.
     last: Option<Bytes>,
 }
 
-impl<R: Reads> Passage<R> {
+impl<R: Reads, C: Checksums> Passage<R, C> {
     /// Nothing is read before the first frame is asked for.
     pub fn new(
         reads: R,
-        scanner: &Scanner,
+        checksums: C,
         open: &Arc<Open>,
         range: Range<u64>,
         share: Share,
-    ) -> Passage<R> {
+    ) -> Passage<R, C> {
         let tail = tail(open.frozen.layout(), &range);
         let slices = Slices::new(open.clone(), range);
         Passage {
-            ahead: ReadAhead::new(reads.clone(), slices, share),
-            reads,
+            ahead: ReadAhead::new(reads, slices, share),
             open: open.clone(),
-            scanner: scanner.clone(),
+            checksums,
             step: Step::Entries,
             tail,
             ready: VecDeque::new(),
@@ -95,7 +93,7 @@ impl<R: Reads> Passage<R> {
                 },
                 Step::Descriptor(slice) => {
                     let (index, cut) = (slice.index, slice.descriptor.clone());
-                    let crc32 = self.crc32(index).await?;
+                    let crc32 = self.checksums.crc32(index).await?;
                     let descriptor = self.open.frozen.layout().descriptor(index, crc32);
                     self.send(descriptor.map(|descriptor| descriptor.slice(cut)));
                     self.step = Step::Entries;
@@ -117,7 +115,9 @@ impl<R: Reads> Passage<R> {
         self.entries += 1;
         let size = self.open.frozen.layout().size(slice.index);
         if let Some(computed) = computed {
-            self.learn(slice.index, computed).await?;
+            self.checksums
+                .hashed(slice.index, 0..size, computed)
+                .await?;
         }
         if let Some(crc32) = computed.or(slice.crc32) {
             let header = self.open.frozen.layout().local_header(slice.index, crc32);
@@ -128,7 +128,7 @@ impl<R: Reads> Passage<R> {
             None => slice.data.clone(),
         };
         self.step = Step::Passing(Passing {
-            to_check: computed.is_none() && size > 0 && read == (0..size),
+            to_check: (computed.is_none() && !read.is_empty()).then(|| read.clone()),
             at: read.start,
             end: read.end,
             slice,
@@ -157,8 +157,9 @@ impl<R: Reads> Passage<R> {
     /// All bytes of a slice have come.
     async fn end(&mut self, crc32: u32) -> Result<(), DownloadError> {
         if let Step::Passing(passing) = std::mem::replace(&mut self.step, Step::Entries) {
-            if passing.to_check {
-                self.learn(passing.slice.index, crc32).await?;
+            if let Some(range) = passing.to_check {
+                let index = passing.slice.index;
+                self.checksums.hashed(index, range, crc32).await?;
             }
             self.send(passing.last);
             if !passing.slice.descriptor.is_empty() {
@@ -179,7 +180,7 @@ impl<R: Reads> Passage<R> {
             })
         });
         match (unknown, frame) {
-            (Some(index), _) => drop(self.crc32(index).await?),
+            (Some(index), _) => drop(self.checksums.crc32(index).await?),
             (None, Some(frame)) => {
                 let frame = self.ahead.share().cover(frame).await;
                 self.send(Some(frame));
@@ -188,46 +189,5 @@ impl<R: Reads> Passage<R> {
             (None, None) => self.step = Step::End,
         }
         Ok(())
-    }
-
-    /// All bytes of an object have come.
-    async fn learn(&self, index: usize, computed: u32) -> Result<(), DownloadError> {
-        let claimed = self.open.frozen.layout().claimed_crc32(index);
-        let key = || self.open.key(index);
-        match claimed {
-            Some(stored) if stored != computed => {
-                self.scanner.library().disprove(&self.open, index).await;
-                Err(DownloadError::WrongCrc32 {
-                    bucket: self.open.bucket.to_string(),
-                    key: key(),
-                    stored,
-                    computed,
-                })
-            }
-            Some(_) => Ok(()),
-            None => match self.open.learned.learn(index, computed) {
-                Ok(()) => Ok(()),
-                Err(unsteady) => {
-                    if unsteady.again {
-                        self.scanner.library().break_link(&self.open, index).await;
-                    }
-                    Err(DownloadError::Unstable { key: key() })
-                }
-            },
-        }
-    }
-
-    /// The CRC-32 of an entry, waited for where it is still being hashed.
-    async fn crc32(&self, index: usize) -> Result<u32, DownloadError> {
-        loop {
-            if let Some(crc32) = self.open.crc32(index) {
-                return Ok(crc32);
-            }
-            let row = iter::once(index);
-            self.scanner
-                .want(&self.reads, &self.open, row.clone())
-                .await;
-            self.scanner.wait(&self.open, row).await?;
-        }
     }
 }

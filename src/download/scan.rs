@@ -97,6 +97,41 @@ impl Scanner {
         Ok(())
     }
 
+    /// All bytes of an object were hashed: they must be what its row claims, and become known where it claims nothing.
+    ///
+    /// # Errors
+    /// [`DownloadError::WrongCrc32`] and [`DownloadError::Unstable`]; the link is broken for good then.
+    pub async fn learn(
+        &self,
+        open: &Open,
+        index: usize,
+        computed: u32,
+    ) -> Result<(), DownloadError> {
+        match open.frozen.layout().claimed_crc32(index) {
+            Some(stored) if stored != computed => {
+                self.library.disprove(open, index).await;
+                Err(DownloadError::WrongCrc32 {
+                    bucket: open.bucket.to_string(),
+                    key: open.key(index),
+                    stored,
+                    computed,
+                })
+            }
+            Some(_) => Ok(()),
+            None => match open.learned.learn(index, computed) {
+                Ok(()) => Ok(()),
+                Err(unsteady) => {
+                    if unsteady.again {
+                        self.library.break_link(open, index).await;
+                    }
+                    Err(DownloadError::Unstable {
+                        key: open.key(index),
+                    })
+                }
+            },
+        }
+    }
+
     /// Writes what was learned, soon, unless somebody is about to anyway.
     pub fn keep(&self, open: &Arc<Open>) {
         let runtime = tokio::runtime::Handle::try_current();

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
 use super::door::Door;
 use super::links::Links;
 use super::tally::Tally;
 use super::{Problem, ServerConfig};
+use crate::job::queue::Queue;
 use crate::manifest::Selection;
 use crate::store::Bucket;
 
@@ -22,6 +24,8 @@ pub struct App {
     links: Option<Links>,
     /// Downloads that reached their end.
     pub tally: Arc<Tally>,
+    /// Cancelled once this server begins to stop.
+    pub stopping: CancellationToken,
 }
 
 impl App {
@@ -31,6 +35,7 @@ impl App {
         App {
             links: Links::new(&config.store, &config.links, &config.memory),
             tally: Arc::default(),
+            stopping: CancellationToken::new(),
             config: Arc::new(config),
             door: Arc::new(door),
         }
@@ -79,6 +84,14 @@ impl App {
     /// 409 `no-state-bucket`.
     pub fn links(&self) -> Result<&Links, Problem> {
         self.links.as_ref().ok_or_else(Problem::no_state_bucket)
+    }
+
+    /// The server's jobs.
+    ///
+    /// # Errors
+    /// 409 `no-queue`.
+    pub fn queue(&self) -> Result<&Queue, Problem> {
+        self.config.queue.as_ref().ok_or_else(Problem::no_queue)
     }
 
     /// What URLs of this server begin with, if it is known: the public URL, or on loopback what the client calls it.

@@ -20,6 +20,11 @@ impl Caller {
         self.0.as_ref().map(|key| key.name.as_str())
     }
 
+    /// Whose jobs theirs are; empty where there are no keys.
+    pub fn owner(&self) -> &str {
+        self.0.as_ref().map_or("", |key| &key.owner)
+    }
+
     /// Whether they may touch everything that begins with `prefix`. It is refused whole: a selection that goes beyond
     /// the scope is not cut down to it.
     ///

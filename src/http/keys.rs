@@ -30,6 +30,8 @@ pub struct ApiKeys(Vec<Arc<ApiKey>>);
 pub struct ApiKey {
     /// What logs call it.
     pub name: String,
+    /// Whose jobs its jobs are: keys in clear have no name of their own, and their places change.
+    pub owner: String,
     /// What it may touch; everything where empty.
     pub scopes: Vec<Scope>,
     /// How much it may ask for.
@@ -154,6 +156,7 @@ impl ApiKey {
         let digest = digest.ok_or(InvalidApiKeys::Digest { number })?;
         let mut key = ApiKey {
             name: name.to_owned(),
+            owner: name.to_owned(),
             scopes: Vec::new(),
             allowance: Allowance::default(),
             digest,
@@ -189,6 +192,7 @@ impl ApiKey {
         }
         Ok(ApiKey {
             name: format!("key{number}"),
+            owner: format!("sha256:{}", &digest(key)[..16]),
             scopes: Vec::new(),
             allowance: Allowance::default(),
             digest: Sha256::digest(key).into(),

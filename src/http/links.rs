@@ -21,11 +21,13 @@ use crate::link::{Grant, KeyRing};
 use crate::manifest::freeze::Scan;
 use crate::manifest::issue::{DEFAULT_LIFE, unix};
 use crate::manifest::stored::Row;
-use crate::manifest::{Chosen, Downloads, Library, LibraryError, Open, StateSpace, Wish, issue};
+use crate::manifest::{
+    Chosen, Downloads, Issued, Library, LibraryError, Open, StateSpace, Wish, issue,
+};
 use crate::read_ahead::MemoryBudget;
 use crate::store::Store;
 
-mod request;
+pub(super) mod request;
 
 use request::Asked;
 
@@ -78,6 +80,19 @@ impl Links {
         Ok(grant)
     }
 
+    /// The id of a link by what people have of it: its URL, its token, or the id itself.
+    ///
+    /// # Errors
+    /// 403 `invalid-link`, 410 `link-expired`.
+    pub(super) fn named(&self, text: &str) -> Result<Uuid, Problem> {
+        if let Ok(id) = Uuid::try_parse(text) {
+            return Ok(id);
+        }
+        let (_, below) = text.rsplit_once("/d/").unwrap_or(("", text));
+        let token = below.split(['/', '?', '#']).next().unwrap_or_default();
+        Ok(self.keys.verify(token, unix(SystemTime::now()))?.id)
+    }
+
     /// The manifest that was granted.
     ///
     /// # Errors
@@ -95,11 +110,18 @@ impl Links {
     /// Whether the caller may take a link back: all of it must be in their scope. What is not there any more, anybody
     /// may.
     async fn may_revoke(&self, caller: &Caller, id: Uuid) -> Result<(), Problem> {
-        let open = match self.library.open(id).await {
-            Ok(open) => open,
-            Err(LibraryError::Revoked) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+        match self.library.open(id).await {
+            Ok(open) => Links::may(caller, &open),
+            Err(LibraryError::Revoked) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether all of a link is in the caller's scope.
+    ///
+    /// # Errors
+    /// 403 `out-of-scope`.
+    pub(super) fn may(caller: &Caller, open: &Open) -> Result<(), Problem> {
         // Rows are in the order of their keys' bytes, so what the first and the last begin with, all begin with.
         let last = open.frozen.header().count.saturating_sub(1);
         let ends = [open.frozen.row(0), open.frozen.row(last)];
@@ -107,7 +129,8 @@ impl Links {
             let holds = |row: &Row| scope.holds(open.bucket.as_str(), &row.key);
             ends.iter().all(|row| row.as_ref().is_some_and(holds))
         };
-        match caller.scopes().iter().any(within) {
+        let scopes = caller.scopes();
+        match scopes.is_empty() || scopes.iter().any(within) {
             true => Ok(()),
             false => Err(Problem::out_of_scope(
                 open.bucket.as_str(),
@@ -132,8 +155,29 @@ pub async fn create(
     body: Body,
 ) -> Result<Response, Problem> {
     let asked = Asked::read(query.as_deref(), &headers, body).await?;
-    let links = app.links()?;
     let base = app.base_url(&headers).ok_or_else(Problem::no_public_url)?;
+    let issued = make(&app, &details, &caller, asked, base).await?;
+    let body =
+        serde_json::to_vec(&issued).map_err(|error| Problem::malformed_body(&error.to_string()))?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((StatusCode::CREATED, headers, body).into_response())
+}
+
+/// Freezes what is asked for, within what the caller may touch.
+///
+/// # Errors
+/// See [`Problem`]; nothing is left in the bucket then.
+pub(super) async fn make(
+    app: &App,
+    details: &Details,
+    caller: &Caller,
+    asked: Asked,
+    base: String,
+) -> Result<Issued, Problem> {
+    let links = app.links()?;
     let chosen = match asked.wanted {
         Some(wanted) => Chosen::Keys {
             bucket: app.bucket(asked.bucket.as_deref())?,
@@ -142,7 +186,7 @@ pub async fn create(
             state_prefix: app.config.links.state_prefix.clone(),
         },
         None => Chosen::Selection(app.selection(
-            &caller,
+            caller,
             asked.bucket.as_deref(),
             asked.prefix.as_deref(),
             &asked.include,
@@ -181,13 +225,7 @@ pub async fn create(
     let issued = issue(store, &links.library, &links.keys, wish, SystemTime::now()).await?;
     details.link(issued.id);
     details.entries(issued.count as u64);
-    let body =
-        serde_json::to_vec(&issued).map_err(|error| Problem::malformed_body(&error.to_string()))?;
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    Ok((StatusCode::CREATED, headers, body).into_response())
+    Ok(issued)
 }
 
 /// Takes a link back: 204, whether it was there or not.

@@ -16,6 +16,7 @@
 //! | [`proxies`] | who the client is behind proxies |
 //! | [`cors`] | pages of other origins |
 //! | [`query`] | query strings, checked |
+//! | [`jobs`] | `/v1/jobs`, and packaged archives for recipients |
 //! | [`links`] | `POST /v1/links`, and the tokens of links |
 //! | [`access`] | who may have what a link stands for: passphrases, numbers of downloads |
 //! | [`tries`] | which passphrases were right, and how often they were wrong |
@@ -46,6 +47,7 @@ pub mod door;
 pub mod exact;
 mod frames;
 pub mod handout;
+pub mod jobs;
 pub mod keys;
 pub mod links;
 pub mod manifests;
@@ -75,6 +77,7 @@ pub use problem::Problem;
 pub use proxies::TrustedProxies;
 pub use serve::{Listeners, run};
 
+use crate::job::queue::Queue;
 use crate::manifest::Watch;
 use crate::read_ahead::MemoryBudget;
 use crate::store::embedded::EmbeddedStore;
@@ -107,6 +110,8 @@ pub struct ServerConfig {
     pub memory: MemoryBudget,
     /// What links need.
     pub links: LinkConfig,
+    /// Where jobs are kept, if they are.
+    pub queue: Option<Queue>,
     /// Bounds on what clients can hold.
     pub limits: Limits,
 }

@@ -7,6 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 mod downloads;
+mod jobs;
 mod links;
 mod requests;
 mod store;

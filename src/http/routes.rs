@@ -1,6 +1,7 @@
 //! Which path goes where.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -15,9 +16,12 @@ use super::owner::{self, browse, count, register};
 use super::page::assets;
 use super::record::Details;
 use super::service::Service;
-use super::{DoorConfig, Problem, access, archive, handout, links, manifests, page, zip};
+use super::{DoorConfig, Problem, access, archive, handout, jobs, links, manifests, page, zip};
 use crate::link::without_token;
 use crate::measure;
+
+/// How long jobs may take to be counted.
+const COUNTING: Duration = Duration::from_secs(2);
 
 /// The description of the API (OpenAPI 3.1).
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -44,11 +48,15 @@ impl Service {
             .route("/v1/folder", get(browse::folder))
             .route("/v1/count", get(count::count))
             .route("/v1/links/{id}", delete(links::revoke))
+            .route("/v1/jobs", post(jobs::create).get(jobs::list))
+            .route("/v1/jobs/{id}", get(jobs::show).delete(jobs::cancel))
+            .route("/v1/jobs/{id}/events", get(jobs::events::events))
             .route("/", get(index))
             .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
         let links = Router::new()
             .route("/d/{link}", get(page::show))
             .route("/d/{link}/manifest.jsonl", get(handout::manifest))
+            .route("/d/{link}/packaged", get(jobs::packaged::redirect))
             .route("/d/{link}/files/{row}", get(handout::file))
             .route(
                 "/d/{link}/{filename}",
@@ -160,6 +168,14 @@ fn as_json(body: &'static str) -> Response {
 /// Source: [text format](https://prometheus.io/docs/instrumenting/exposition_formats/).
 async fn metrics(State(app): State<App>) -> Response {
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    if let Ok(queue) = app.queue() {
+        // A queue that does not answer must not keep all the rest.
+        if let Ok(Ok(counts)) = tokio::time::timeout(COUNTING, queue.counts()).await {
+            for (state, count) in counts {
+                measure::jobs(state.name(), count);
+            }
+        }
+    }
     (content_type, measure::exposition(&app.config.memory)).into_response()
 }
 
@@ -216,6 +232,7 @@ mod tests {
         for kind in kinds {
             let made = [
                 include_str!("problem/downloads.rs"),
+                include_str!("problem/jobs.rs"),
                 include_str!("problem/links.rs"),
                 include_str!("problem/requests.rs"),
                 include_str!("problem/store.rs"),

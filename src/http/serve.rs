@@ -66,7 +66,7 @@ pub async fn run(
     };
     let stopping = Services {
         clients: Arc::new(Service::stopping(app.clone(), false)),
-        operators: Arc::new(Service::stopping(app, true)),
+        operators: Arc::new(Service::stopping(app.clone(), true)),
     };
     let running = Connections::new(limits.header_timeout);
     tokio::select! {
@@ -78,6 +78,7 @@ pub async fn run(
         seconds = limits.drain.as_secs(),
         "draining"
     );
+    app.stopping.cancel();
     running.draining.cancel();
     running.tracker.close();
     let late = Connections {

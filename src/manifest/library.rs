@@ -230,13 +230,17 @@ impl Library {
         Ok((Arc::new(open), whole.etag))
     }
 
-    /// Takes a link's manifest away, and what stands beside it. Whether there was one is not told: a deletion in S3 does not tell either.
+    /// Takes a link's manifest away, what stands beside it, and its archive where that was packaged for nowhere else. Whether there was one is not told: a deletion in S3 does not tell either.
     ///
     /// # Errors
     /// As the store says; the link may still be there then.
     pub async fn revoke(&self, id: Uuid) -> Result<(), StoreError> {
         self.shelves.clear(id);
-        for key in [StateKey::Link(id), StateKey::Crc32s(id)] {
+        for key in [
+            StateKey::Link(id),
+            StateKey::Crc32s(id),
+            StateKey::Package(id),
+        ] {
             self.store
                 .delete(&self.space.bucket, &self.space.key(key))
                 .await?;

@@ -260,6 +260,16 @@ impl Store {
             None => config.clone(),
         };
         let reader = config.to_builder().retry_config(RetryConfig::disabled());
+        let sender = config
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(options.connect_timeout)
+                    .disable_read_timeout()
+                    .build(),
+            );
         // An eighth of the connections is left for listings and uploads.
         let reads = options.max_connections - options.max_connections / 8;
         let fetcher = Fetcher::new(
@@ -283,6 +293,7 @@ impl Store {
             fetcher,
             client: aws_sdk_s3::Client::from_conf(config),
             reader: aws_sdk_s3::Client::from_conf(reader.build()),
+            sender: aws_sdk_s3::Client::from_conf(sender.build()),
             presigner: aws_sdk_s3::Client::from_conf(presigner),
             credentials,
             payer: options.requester_pays.then_some(RequestPayer::Requester),

@@ -157,6 +157,10 @@ impl StoreErrorKind {
             StoreErrorKind::Body { .. }
             | StoreErrorKind::Throttled
             | StoreErrorKind::Unreachable { .. } => true,
+            // A connection on which nothing came for a while.
+            StoreErrorKind::Unexpected {
+                code: Some(code), ..
+            } if code == "RequestTimeout" => true,
             StoreErrorKind::Unexpected { status, .. } => *status >= 500,
             _ => false,
         }
@@ -171,6 +175,8 @@ fn permission(operation: &str) -> &'static str {
         "ListObjectVersions" => "s3:ListBucketVersions on the bucket",
         "GetBucketVersioning" => "s3:GetBucketVersioning on the bucket",
         "GetObject" | "HeadObject" | "GetObjectAttributes" => "s3:GetObject on the object",
+        "ListMultipartUploads" => "s3:ListBucketMultipartUploads on the bucket",
+        "ListParts" => "s3:ListMultipartUploadParts on the object",
         "AbortMultipartUpload" => "s3:AbortMultipartUpload on the object",
         "DeleteObject" => "s3:DeleteObject on the object",
         _ => "s3:PutObject on the object",

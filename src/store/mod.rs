@@ -13,6 +13,7 @@
 //! | [`state`] | sheaf's own objects, whole |
 //! | [`upload`] | PutObject, multipart uploads that leave nothing behind |
 //! | [`parts`] | an object of unknown length, as it comes |
+//! | [`resumable`] | multipart uploads that outlive their process; copies within the store |
 //! | [`patience`] | how often a broken read is asked for again |
 //! | [`presign`] | S3's own signed URLs |
 //! | [`error`] | what went wrong, told to a person |
@@ -30,6 +31,7 @@ pub mod object;
 pub mod parts;
 pub mod patience;
 pub mod presign;
+pub mod resumable;
 mod sigv4;
 pub mod state;
 pub mod upload;
@@ -41,6 +43,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aws_sdk_s3::types::RequestPayer;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::Semaphore;
 
 pub use checksum::Headed;
@@ -49,6 +52,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use object::ObjectBody;
 pub use parts::{PartWriter, WriteError};
 pub use patience::Patience;
+pub use resumable::{ResumableUpload, StoredPart};
 pub use upload::Upload;
 pub use versions::Versioning;
 
@@ -99,6 +103,19 @@ impl Bucket {
     }
 }
 
+impl Serialize for Bucket {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bucket {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bucket, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Bucket::new(&name).map_err(serde::de::Error::custom)
+    }
+}
+
 impl fmt::Display for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -142,6 +159,9 @@ pub struct Store {
     fetcher: fetch::Fetcher,
     /// Does the same for the few buckets that [`fetch`] cannot read from.
     reader: aws_sdk_s3::Client,
+    /// Sends what takes long or is made while it is sent: no clock of the SDK's runs, no body is hashed beforehand, and
+    /// nothing is sent a second time by itself.
+    sender: aws_sdk_s3::Client,
     /// Signs URLs for the name under which recipients reach the store.
     presigner: aws_sdk_s3::Client,
     credentials: Option<identity::Kept>,

@@ -151,21 +151,46 @@ async fn check_through(
     Ok(report)
 }
 
-async fn read_through(
+/// Reads the directory of an archive back, and none of its data: the fault in it, if there is one. It must list so many
+/// entries.
+///
+/// # Errors
+/// [`SourceError`] where the source fails or changes on the way.
+pub async fn list(source: Source, entries: u64) -> Result<Option<Fault>, SourceError> {
+    match directory_of(Window::new(source, WINDOW)).await {
+        Ok((listed, _, end)) if listed.len() as u64 != entries => {
+            let (claimed, found) = (entries, Found::Exactly(listed.len() as u64));
+            let kind = FaultKind::EntryCount { claimed, found };
+            Ok(Some(kind.at(end.directory.start)))
+        }
+        Ok(_) => Ok(None),
+        Err(Stop::Fault(fault)) => Ok(Some(*fault)),
+        Err(Stop::Source(error)) => Err(error),
+    }
+}
+
+/// The entries in the order of their offsets, as both readers see them.
+async fn directory_of(
     mut window: Window,
-    report: &mut Report,
-    progress: &mut (dyn FnMut(u64) + Send),
-) -> Result<(), Stop> {
+) -> Result<(Vec<Listed>, ZipFileReader<Window>, End), Stop> {
     let end = preflight::find(&mut window).await?;
-    report.zip64 = end.zip64;
     let mut listed = directory::read(&mut window, &end).await?;
-    let mut reader = ZipFileReader::new(window)
+    let reader = ZipFileReader::new(window)
         .await
         .map_err(|error| Stop::from_reader(error, b"", end.directory.start))?;
     compare_directories(&listed, &reader)?;
     listed.sort_unstable_by_key(|entry| entry.offset);
     check_extents(&listed, &end, &reader)?;
+    Ok((listed, reader, end))
+}
 
+async fn read_through(
+    window: Window,
+    report: &mut Report,
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<(), Stop> {
+    let (listed, mut reader, end) = directory_of(window).await?;
+    report.zip64 = end.zip64;
     let limits = listed.iter().skip(1).map(|next| next.offset);
     let limits = limits.chain([end.directory.start]);
     let mut entries = EntryCheck::new(&mut reader);

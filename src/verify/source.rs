@@ -148,11 +148,19 @@ impl Source {
         }
     }
 
+    /// The entity tag that an object had when it was opened.
+    pub fn etag(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Object(object) => Some(&object.object.etag),
+            _ => None,
+        }
+    }
+
     /// Reads a range that lies within the source, into a buffer whose contents are replaced.
     ///
     /// # Errors
     /// [`SourceError`]; what can pass is tried six times before.
-    pub(super) async fn read(
+    pub async fn read(
         &self,
         range: Range<u64>,
         mut buffer: Vec<u8>,

@@ -91,6 +91,7 @@ impl Served {
                 state_prefix: ".sheaf/".to_owned(),
                 trusted_for,
             },
+            queue: None,
             limits: Limits::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -9,6 +9,7 @@
 //! | [`eyes`] | what somebody sees of a page, and whether everybody can |
 //! | [`halfway`] | a download that stands still in its middle |
 //! | [`nginx`] | a real nginx in front of a server |
+//! | [`postgres`] | a PostgreSQL server of its own |
 //! | [`pour`] | the same readers over files that must not land on a disk |
 //! | [`problem`] | errors of the API, held to their contract |
 //! | [`process`] | processes that say where they listen |
@@ -34,6 +35,7 @@ pub mod eyes;
 pub mod halfway;
 pub mod lambda;
 pub mod nginx;
+pub mod postgres;
 pub mod pour;
 pub mod problem;
 pub mod process;

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::serve::{Server, listen};
 use super::signals::Signals;
 use super::{CliError, output};
-use crate::config::{LinkKeys, Place, ServeConfig, StateConfig, StoreConfig};
+use crate::config::{LinkKeys, Place, QueueConfig, ServeConfig, StateConfig, StoreConfig};
 use crate::http::{ApiKeys, DoorConfig, Limits, Listeners};
 use crate::manifest::Watch;
 use crate::manifest::publish::{DEFAULT_EXPIRY, DEFAULT_QUEUE};
@@ -128,6 +128,7 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
         memory_budget: DEFAULT_BUDGET,
         link_keys: LinkKeys::KeptIn(place.state.clone()),
         limits: Limits::default(),
+        queue: QueueConfig::in_folder(&place.state),
         store: StoreConfig {
             place: Place::Local {
                 dir: place.files.clone(),

@@ -47,7 +47,13 @@ impl Place {
         let share = self.budget.admit()?;
         let needed = Needed::by(open.frozen.layout(), &range);
         self.scanner.want(reads, open, needed.rows()).await;
-        let mut passage = Passage::new(reads.clone(), &self.scanner, open, range, share);
+        let mut passage = Passage::new(
+            reads.clone(),
+            Scanned::new(reads.clone(), &self.scanner, open),
+            open,
+            range,
+            share,
+        );
         let mut out = Vec::new();
         while let Some(frame) = passage.next().await? {
             assert!(!frame.is_empty());

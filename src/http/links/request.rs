@@ -17,7 +17,7 @@ use crate::manifest::one_or_many;
 use crate::manifest::passphrase::Passphrase;
 
 /// The largest body in JSON, in bytes: a list of keys may be long.
-const BODY_LIMIT: usize = 32 << 20;
+pub(in crate::http) const BODY_LIMIT: usize = 32 << 20;
 
 /// Where the passphrase stands if the body is a manifest: what is in a query gets into the logs of proxies.
 const PASSPHRASE: HeaderName = HeaderName::from_static("sheaf-passphrase");
@@ -91,22 +91,43 @@ impl Asked {
 async fn fields(query: Option<&str>, headers: &HeaderMap, body: Body) -> Result<Asked, Problem> {
     let query = Query::parse(query, &["crc"])?;
     let in_query = crc(&query)?;
-    let fields: Fields = read(headers, body, BODY_LIMIT).await?;
-    if fields.keys.is_some() && !fields.include.is_empty() {
-        return Err(Problem::malformed_body("name either keys or patterns"));
+    Asked::of(read(headers, body, BODY_LIMIT).await?, in_query)
+}
+
+impl Asked {
+    /// What the fields of a body mean.
+    ///
+    /// # Errors
+    /// 400 `malformed-body`.
+    fn of(fields: Fields, in_query: Option<Crc>) -> Result<Asked, Problem> {
+        if fields.keys.is_some() && !fields.include.is_empty() {
+            return Err(Problem::malformed_body("name either keys or patterns"));
+        }
+        let wanted = fields.keys.map(|keys| keys.into_iter().map(Wanted::from));
+        Ok(Asked {
+            bucket: fields.bucket,
+            prefix: fields.prefix,
+            wanted: wanted.map(Iterator::collect),
+            include: fields.include,
+            filename: fields.filename,
+            expires_in: fields.expires_in,
+            scan: fields.crc.or(in_query) == Some(Crc::Scan),
+            passphrase: passphrase(fields.passphrase.as_deref())?,
+            max_downloads: fields.max_downloads,
+        })
     }
-    let wanted = fields.keys.map(|keys| keys.into_iter().map(Wanted::from));
-    Ok(Asked {
-        bucket: fields.bucket,
-        prefix: fields.prefix,
-        wanted: wanted.map(Iterator::collect),
-        include: fields.include,
-        filename: fields.filename,
-        expires_in: fields.expires_in,
-        scan: fields.crc.or(in_query) == Some(Crc::Scan),
-        passphrase: passphrase(fields.passphrase.as_deref())?,
-        max_downloads: fields.max_downloads,
-    })
+
+    /// The same of a body that was read already.
+    ///
+    /// # Errors
+    /// 400 `malformed-body`.
+    pub fn of_json(fields: serde_json::Value) -> Result<Asked, Problem> {
+        let fields = serde_json::from_value(fields);
+        Asked::of(
+            fields.map_err(|error| Problem::malformed_body(&error.to_string()))?,
+            None,
+        )
+    }
 }
 
 async fn manifest(query: Option<&str>, headers: &HeaderMap, body: Body) -> Result<Asked, Problem> {

@@ -19,7 +19,7 @@ use http::{StatusCode, header};
 use serde::Serialize;
 
 /// An answer that nobody keeps.
-fn as_json<T: Serialize>(value: &T) -> Response {
+pub(super) fn as_json<T: Serialize>(value: &T) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-store"),

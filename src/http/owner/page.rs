@@ -81,10 +81,24 @@ fn body(texts: Texts, below: &str) -> Markup {
                 div.row {
                     button #link.button.small type="submit" { (texts.make_link()) }
                     button #manifest type="button" { (texts.make_manifest()) }
+                    button #package type="button" { (texts.make_job()) }
                 }
                 div #made hidden {
                     p role="status" { (texts.made()) }
                     div.line { code #url {} button.copy type="button" hidden data-done=(texts.copied()) { (texts.copy()) } }
+                }
+            }
+            section #jobs.card hidden aria-labelledby="jobs-heading" {
+                h2 #jobs-heading { (texts.jobs()) }
+                ul #working.items data-none=(texts.no_jobs()) data-queued=(texts.job_queued())
+                    data-running=(texts.job_running()) data-cancelling=(texts.job_cancelling())
+                    data-done=(texts.job_done()) data-failed=(texts.job_failed()) data-cancelled=(texts.job_cancelled()) {}
+                template #known-job {
+                    li.link {
+                        div.name { a.url {} " " span.fine.what {} }
+                        div.fine { strong.state {} " " span.facts {} }
+                        div.row { progress hidden aria-label=(texts.job_progress()) {} button.cancel type="button" hidden { (texts.cancel()) } }
+                    }
                 }
             }
             section #links.card hidden aria-labelledby="links-heading" {

@@ -17,6 +17,7 @@ use super::language::Language;
 use super::texts::Texts;
 use super::{below, document};
 use crate::http::Problem;
+use crate::http::jobs::packaged;
 use crate::http::record::Details;
 use crate::http::routes::App;
 use crate::manifest::Open;
@@ -61,6 +62,7 @@ pub async fn show(
     let view = view(&open, &asked)
         .await
         .ok_or_else(Problem::no_such_folder)?;
+    let packaged = packaged::of(&app, &open).await.is_some();
     let page = Page {
         texts: Texts(language),
         language,
@@ -70,6 +72,7 @@ pub async fn show(
         open: &open,
         asked,
         view,
+        packaged,
         ends: grant.expires,
         now: unix(SystemTime::now()),
     };
@@ -145,6 +148,8 @@ struct Page<'a> {
     open: &'a Open,
     asked: Asked,
     view: View,
+    /// Whether the archive stands in a bucket as well.
+    packaged: bool,
     ends: u64,
     now: u64,
 }
@@ -188,6 +193,12 @@ impl Page<'_> {
                     }
                 }
                 p.fine { (texts.resumable()) }
+                @if self.packaged {
+                    p.fine #packaged {
+                        a href=(self.href("/packaged")) rel="noreferrer" { (texts.packaged()) }
+                        ": " (texts.packaged_hint()) "."
+                    }
+                }
                 p.fine {
                     (texts.works_until()) " "
                     time #ends datetime=(ends.format(&Rfc3339).unwrap_or_default()) data-ended=(texts.has_ended()) {

@@ -47,7 +47,8 @@
     sessionStorage.removeItem("key");
     key = null;
     get("door").hidden = false;
-    for (const id of ["choose", "share", "links"]) get(id).hidden = true;
+    for (const id of ["choose", "share", "links", "jobs"]) get(id).hidden = true;
+    clearTimeout(watching);
     get("key").focus();
   };
 
@@ -65,6 +66,7 @@
     get("bucket").readOnly = !any_bucket && places.length < 2;
     for (const id of ["choose", "share", "links"]) get(id).hidden = false;
     list();
+    jobs();
     if (places.length) await go(places[0].bucket, places[0].prefix);
   });
 
@@ -177,6 +179,54 @@
     if (!links.length) get("known").append(element("li", get("known").dataset.none, { className: "empty" }));
   });
 
+  // Looked at again as long as one of them is under way.
+  let watching;
+  const jobs = attempt(async () => {
+    clearTimeout(watching);
+    const answer = await ask("/v1/jobs").catch((error) => {
+      if (!get("door").hidden) throw error;
+    });
+    // A server without a queue has none to show.
+    get("jobs").hidden = get("package").hidden = !answer;
+    if (!answer) return;
+    const { jobs: all } = await answer.json();
+    const told = get("working").dataset;
+    get("working").replaceChildren(...all.map((job) => {
+      const item = get("known-job").content.cloneNode(true);
+      const find = (selector) => item.querySelector(selector);
+      const open = job.state === "queued" || job.state === "running";
+      find("a.url").textContent = shown(job.filename);
+      if (job.url ?? job.page_url) find("a.url").href = job.url ?? job.page_url;
+      find(".what").textContent = shown(`s3://${job.to.bucket}/${job.to.key}`);
+      find(".state").textContent = told[job.cancelling ? "cancelling" : job.state];
+      const facts = [amount(job.count), open && job.bytes ? `${size(job.bytes)} / ${size(job.bytes_total)}` : size(job.bytes_total)];
+      if (job.rate) facts.push(`${size(job.rate)}/s`);
+      facts.push(moment(job.estimated_end ?? job.ended_at ?? job.created_at));
+      if (job.error) facts.push(shown(job.error));
+      find(".facts").textContent = facts.join(" · ");
+      const progress = find("progress");
+      progress.hidden = job.state !== "running";
+      if (job.bytes_total) Object.assign(progress, { max: job.bytes_total, value: job.bytes });
+      const cancel = find(".cancel");
+      cancel.hidden = !open || job.cancelling === true;
+      cancel.onclick = attempt(async () => {
+        await ask(`/v1/jobs/${job.id}`, { method: "DELETE" });
+        await jobs();
+      });
+      return item;
+    }));
+    if (!all.length) get("working").append(element("li", told.none, { className: "empty" }));
+    if (all.some((job) => job.state === "queued" || job.state === "running")) watching = setTimeout(jobs, 2000);
+  });
+  const pack = attempt(async () => {
+    const wish = { bucket: place.bucket, prefix: place.prefix, include: patterns(), expires_in: Number(get("life").value) };
+    const name = get("filename").value.trim();
+    if (name) wish.filename = name;
+    await ask("/v1/jobs", { method: "POST", body: JSON.stringify(wish) });
+    await jobs();
+    await list();
+  });
+
   get("door").onsubmit = (event) => {
     event.preventDefault();
     key = get("key").value.trim();
@@ -194,6 +244,7 @@
     make("/v1/links", "page_url")();
   };
   get("manifest").onclick = make("/v1/manifests", "manifest_url");
+  get("package").onclick = pack;
   get("again").onclick = list;
   start();
 }

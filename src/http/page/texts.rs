@@ -70,6 +70,32 @@ texts! {
     owner_title: "Share files", "Compartilhar arquivos";
     /// Below it.
     owner_hint: "Choose a folder, make a link, and send it to whoever needs the files.", "Escolha uma pasta, crie um link e envie-o a quem precisa dos arquivos.";
+    /// Beside the button, where the archive stands in a bucket.
+    packaged: "Download it from the store", "Baixar do armazenamento";
+    /// After that.
+    packaged_hint: "the same ZIP file, which stands ready there", "o mesmo arquivo ZIP, que já está pronto lá";
+    /// The button that writes the archive into the bucket.
+    make_job: "Write into the bucket", "Gravar no bucket";
+    /// Heading of the jobs.
+    jobs: "Archives in the bucket", "Arquivos no bucket";
+    /// Where there are none.
+    no_jobs: "There are none yet.", "Ainda não há nenhum.";
+    /// The button that ends a job.
+    cancel: "Cancel", "Cancelar";
+    /// A job that nobody has begun.
+    job_queued: "waiting", "na fila";
+    /// A job under way.
+    job_running: "under way", "em andamento";
+    /// A job that is being put down.
+    job_cancelling: "being cancelled", "sendo cancelado";
+    /// A job that ended well.
+    job_done: "done", "concluído";
+    /// A job that did not.
+    job_failed: "failed", "falhou";
+    /// A job that nobody wanted any more.
+    job_cancelled: "cancelled", "cancelado";
+    /// How far a job is.
+    job_progress: "Progress", "Progresso";
     /// Where scripts do not run.
     needs_script: "This page needs JavaScript. Everything that it does can be done with the command line and the API as well.", "Esta página precisa de JavaScript. Tudo o que ela faz também pode ser feito pela linha de comando e pela API.";
     /// The field of the key.

@@ -34,6 +34,7 @@ fn page(open: &Open, query: &str, language: Language) -> String {
         open,
         asked,
         view,
+        packaged: false,
         ends: 86_400 * 3,
         now: 0,
     };

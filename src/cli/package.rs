@@ -1,0 +1,403 @@
+//! `sheaf package`: the archive of a prefix, written into a bucket.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::open::{Opened, open};
+use super::output::{self, Progress};
+use super::signals::Signals;
+use super::{CliError, S3Url, worker};
+use crate::config::{ConfigError, Environment, LinkKeys, QueueArgs, StoreArgs, web_url};
+use crate::disposition;
+use crate::job::queue::{Job, NewJob, Queue, State, work};
+use crate::job::run::{Ask, PACKAGE, Packager, Told};
+use crate::job::{Means, Method, Order, Packaged, Target, Verify};
+use crate::manifest::issue::{LONGEST_LIFE, at, segment, unix};
+use crate::manifest::library::StateKey;
+use crate::manifest::{Chosen, Library, Open, Selection, StateSpace, Wish, issue};
+use crate::period::Period;
+use crate::read_ahead::MemoryBudget;
+use crate::store::Bucket;
+
+/// The memory that bytes under way may take: with all the rest it stays below 128 MiB.
+const MEMORY: usize = 64 << 20;
+
+/// Between two looks at the job.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How long the presigned URL of the result lives, at the most.
+const URL_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Jobs that are looked through for one that can be gone on with.
+const LOOKED_THROUGH: u32 = 100;
+
+/// Options of `sheaf package`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = "\
+Examples:
+  sheaf package s3://my-bucket/reports/2024/
+  sheaf package s3://my-bucket/reports/2024/ --to s3://archives/2024.zip --verify full
+
+What it prints:
+  {\"job\":…,\"link\":…,\"to\":\"s3://…\",\"bytes\":…,\"entries\":…,\"etag\":…,\"method\":…,\"verified\":…,\"url\":…,…}
+
+The archive is byte for byte the one of the link that is made for it. Objects that are larger than 10 MiB and have a CRC-32
+that the store tells are copied within the store, where it can do that.
+
+The job is kept in a queue, where a server or a worker may go on with it. Interrupted by Ctrl-C, SIGTERM or worse, the same
+command goes on from the parts that are uploaded; --cancel JOB takes them back.")]
+pub struct PackageArgs {
+    /// What to archive
+    #[arg(value_name = "s3://BUCKET/PREFIX")]
+    url: S3Url,
+
+    /// Where to; among sheaf's own objects it goes when its link ends [default: there]
+    #[arg(long, value_name = "s3://BUCKET/KEY")]
+    to: Option<S3Url>,
+
+    /// Replace what stands there
+    #[arg(long, requires = "to")]
+    replace: bool,
+
+    /// Take only keys that match, below the prefix; may be repeated [default: *.pdf]
+    ///
+    /// `*` stands for any characters, slashes too; case does not matter. `--include '*'` takes everything.
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+
+    /// The name under which the archive is saved [default: the last folder of the prefix]
+    #[arg(long, value_name = "NAME")]
+    filename: Option<String>,
+
+    /// How the bytes get into the archive
+    #[arg(long, value_enum, value_name = "HOW", default_value = "auto")]
+    method: Method,
+
+    /// How much of the archive is read back
+    #[arg(long, value_enum, value_name = "HOW", default_value = "sample")]
+    verify: Verify,
+
+    /// How long its link lives: seconds, or 15m, 12h, 7d
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    expires_in: Period,
+
+    /// Take back a job that was interrupted, and what of it is in the bucket
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["to", "include", "filename"])]
+    cancel: Option<String>,
+
+    /// The URL under which clients reach the server, for the link's URLs
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SHEAF_PUBLIC_URL",
+        hide_env_values = true
+    )]
+    public_url: Option<String>,
+
+    /// The bucket of requests that name none: the server keeps its own objects there [default: that of the prefix]
+    #[arg(
+        long,
+        value_name = "BUCKET",
+        env = "BUCKET_NAME",
+        hide_env_values = true
+    )]
+    bucket: Option<String>,
+
+    /// Where the job is kept.
+    #[command(flatten)]
+    queue: QueueArgs,
+
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// What is printed in the end.
+#[derive(Debug, Serialize)]
+struct Summary {
+    job: String,
+    link: String,
+    to: String,
+    bytes: u64,
+    entries: u64,
+    etag: String,
+    method: Method,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    copied: u64,
+    verified: u64,
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zip_url: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: time::OffsetDateTime,
+}
+
+/// Packages, and prints where the archive is.
+///
+/// # Errors
+/// [`CliError::Job`] where the job fails; nothing is left of it then. [`CliError::Left`] where it can be gone on with.
+pub async fn run(args: PackageArgs) -> Result<(), CliError> {
+    let signals = Signals::catch()?;
+    let config = args.store.check(Environment::of_process())?;
+    let expires_in = args.expires_in.duration();
+    if expires_in.is_zero() || expires_in > LONGEST_LIFE {
+        return Err(CliError::LinkLife(args.expires_in));
+    }
+    if args.to.as_ref().is_some_and(|to| to.prefix.is_empty()) {
+        return Err(CliError::NoTargetKey);
+    }
+    let named = args.public_url.as_deref();
+    let named = named.map(|url| web_url("--public-url", url)).transpose()?;
+    let selection = Selection::new(args.url.bucket.clone(), &args.url.prefix, &args.include)?
+        .apart_from(&config.state.prefix);
+    let bucket = match (&args.bucket, &args.store.local) {
+        (Some(name), None) => Bucket::new(name).map_err(ConfigError::from)?,
+        _ => args.url.bucket.clone(),
+    };
+    let space = config.state.space_in(&bucket);
+    let keys = LinkKeys::of(Environment::of_process(), config.state_dir.as_deref())?;
+    let queue = args.queue.check(config.state_dir.as_deref(), 1)?;
+    let url = queue.url.as_ref().ok_or(CliError::NoQueue)?;
+    let Opened { store, site, .. } = open(&args.store, &args.url).await?;
+    let base = named.map(|url| url.as_str().trim_end_matches('/').to_owned());
+    let here = Here {
+        queue: Queue::open(url, queue.terms).await?,
+        means: Means {
+            store: store.clone(),
+            budget: MemoryBudget::new(MEMORY),
+        },
+        library: Library::new(&store, space.clone(), &MemoryBudget::new(MEMORY)),
+        space,
+        share_from: queue.share_from,
+    };
+    signals
+        .quietly(|stop| async move {
+            let (keys, _) = keys.open()?;
+            let job = match &args.cancel {
+                Some(id) => {
+                    here.queue.cancel(id).await?;
+                    id.clone()
+                }
+                None => {
+                    let wish = Wish {
+                        chosen: Chosen::Selection(selection),
+                        filename: args.filename.clone(),
+                        expires_in,
+                        scan: None,
+                        passphrase: None,
+                        max_downloads: None,
+                        base: String::new(),
+                    };
+                    let issued = issue(&store, &here.library, &keys, wish, SystemTime::now());
+                    let issued = issued.await?.id;
+                    here.entered(issued, &args).await?
+                }
+            };
+            let ended = here.until_ended(&job, stop).await;
+            here.queue.close().await;
+            let ended = ended?;
+            if args.cancel.is_some() {
+                return cancelled(&ended);
+            }
+            let (ask, packaged) = here.result(&ended)?;
+            let now = SystemTime::now();
+            let rest = Duration::from_secs(ask.expires.saturating_sub(unix(now)).max(1));
+            let Target { bucket, key } = &packaged.target;
+            let name = Some(disposition::attachment(&ask.filename));
+            let signed = store.presign_get(bucket, key, None, now, URL_LIFE.min(rest), name);
+            let token = keys.sign(ask.order.manifest, ask.expires);
+            let page_url = base.or(site).map(|base| format!("{base}/d/{token}"));
+            output::result(&Summary {
+                job: ended.id.clone(),
+                link: ask.order.manifest.to_string(),
+                to: format!("s3://{bucket}/{key}"),
+                url: signed.await.map_err(|error| CliError::Link(error.into()))?,
+                bytes: packaged.bytes,
+                entries: packaged.entries,
+                etag: packaged.etag,
+                method: packaged.method,
+                note: packaged.note,
+                copied: packaged.copied,
+                verified: packaged.verified,
+                zip_url: page_url
+                    .as_ref()
+                    .map(|page| format!("{page}/{}", segment(&ask.filename))),
+                page_url,
+                expires_at: at(ask.expires),
+            })
+        })
+        .await
+}
+
+fn cancelled(job: &Job) -> Result<(), CliError> {
+    #[derive(Serialize)]
+    struct Ended<'a> {
+        job: &'a str,
+        state: State,
+    }
+    output::result(&Ended {
+        job: &job.id,
+        state: job.state,
+    })
+}
+
+/// Whether two manifests have the same objects. That the store has a checksum of one by now makes no other of it.
+fn are_same(one: &Open, other: &Open) -> bool {
+    let objects = |open: &Open| {
+        let header = open.frozen.header();
+        (header.bucket.clone(), header.prefix.clone(), header.count)
+    };
+    objects(one) == objects(other)
+        && one
+            .frozen
+            .rows(0)
+            .zip(other.frozen.rows(0))
+            .all(|(a, b)| (a.key, a.size, a.etag, a.version) == (b.key, b.size, b.etag, b.version))
+}
+
+/// Where the job is, and who does it.
+struct Here {
+    queue: Queue,
+    means: Means,
+    library: Library,
+    space: StateSpace,
+    share_from: u64,
+}
+
+impl Here {
+    /// The job that packages a manifest: an open one of the same archive for the same target, or a new one.
+    async fn entered(&self, manifest: Uuid, args: &PackageArgs) -> Result<String, CliError> {
+        let open = self.library.open(manifest).await?;
+        let header = open.frozen.header();
+        let own = |id: Uuid| Target {
+            bucket: self.space.bucket.clone(),
+            key: self.space.key(StateKey::Package(id)),
+        };
+        let target = |id: Uuid| match &args.to {
+            Some(to) => Target {
+                bucket: to.bucket.clone(),
+                key: to.prefix.clone(),
+            },
+            None => own(id),
+        };
+        for job in self.queue.jobs_of("", LOOKED_THROUGH).await? {
+            let Ok(ask) = serde_json::from_str::<Ask>(&job.request) else {
+                continue;
+            };
+            let id = ask.order.manifest;
+            let same = !job.state.is_end()
+                && !job.cancelled
+                && ask.order.target == target(id)
+                && ask.order.state == self.space
+                && ask.filename == header.filename;
+            if !same {
+                continue;
+            }
+            let its = self.library.open(id).await;
+            if its.is_ok_and(|its| are_same(&its, &open)) {
+                output::note(&format!("going on with the job {}", job.id));
+                let revoked = self.library.revoke(manifest).await;
+                revoked.map_err(|error| CliError::Link(error.into()))?;
+                return Ok(job.id);
+            }
+        }
+        let ask = Ask {
+            order: Order {
+                manifest,
+                state: self.space.clone(),
+                target: target(manifest),
+                method: args.method,
+                verify: args.verify,
+                replace: args.replace,
+            },
+            expires: header.expires,
+            filename: header.filename.clone(),
+            entries: header.count as u64,
+            bytes: header.archive_len,
+        };
+        let left = header.expires.saturating_sub(unix(SystemTime::now()));
+        let new = NewJob {
+            id: Uuid::new_v4().to_string(),
+            kind: PACKAGE,
+            owner: String::new(),
+            request: serde_json::to_string(&ask).unwrap_or_default(),
+            subject: manifest.to_string(),
+            size: header.archive_len,
+            keep: Duration::from_secs(left),
+        };
+        self.queue.enter(&new).await?;
+        Ok(new.id)
+    }
+
+    /// Works on the queue until the job has ended, by this process or another one.
+    async fn until_ended(&self, id: &str, stop: impl Future<Output = ()>) -> Result<Job, CliError> {
+        let stopping = CancellationToken::new();
+        let runner = Arc::new(Packager {
+            means: self.means.clone(),
+            queue: self.queue.clone(),
+            share_from: self.share_from,
+        });
+        let working = work(
+            self.queue.clone(),
+            runner,
+            1,
+            worker::name(),
+            stopping.clone(),
+        );
+        let watching = async {
+            let outcome = tokio::select! {
+                ended = self.watch(id) => ended,
+                () = stop => Err(CliError::Left { job: id.to_owned() }),
+            };
+            stopping.cancel();
+            outcome
+        };
+        let ((), outcome) = tokio::join!(working, watching);
+        outcome
+    }
+
+    async fn watch(&self, id: &str) -> Result<Job, CliError> {
+        let (mut progress, mut shown) = (None, 0);
+        loop {
+            let job = self.queue.job(id).await?;
+            let job = job.ok_or_else(|| CliError::NoSuchJob { job: id.to_owned() })?;
+            if job.state.is_end() {
+                return Ok(job);
+            }
+            if let Ok(Told { shown: now, .. }) = serde_json::from_str(&job.progress)
+                && now.bytes_total > 0
+            {
+                let bar = progress.get_or_insert_with(|| Progress::towards(now.bytes_total));
+                bar.advance(now.bytes.saturating_sub(shown));
+                bar.count(now.parts, "parts");
+                shown = shown.max(now.bytes);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// What a job came to.
+    fn result(&self, job: &Job) -> Result<(Ask, Packaged), CliError> {
+        let failed = |reason: String| CliError::Job {
+            job: job.id.clone(),
+            reason,
+        };
+        match job.state {
+            State::Done => {
+                let unreadable = |error: serde_json::Error| failed(error.to_string());
+                let ask = serde_json::from_str(&job.request).map_err(unreadable)?;
+                let packaged = serde_json::from_str(&job.result).map_err(unreadable)?;
+                Ok((ask, packaged))
+            }
+            State::Cancelled => Err(failed("it was cancelled".to_owned())),
+            _ => Err(failed(job.error.clone())),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `sheaf worker`: runs the jobs of a queue, beside a server or on another machine.
+
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+use tracing::info;
+
+use super::open::{Opened, open};
+use super::signals::Signals;
+use super::{CliError, S3Url, output};
+use crate::config::{Environment, QueueArgs, QueueConfig, StoreArgs};
+use crate::job::Means;
+use crate::job::queue::{Queue, work};
+use crate::job::run::Packager;
+use crate::read_ahead::{DEFAULT_BUDGET, MemoryBudget};
+use crate::size::ByteSize;
+use crate::store::{Bucket, embedded};
+
+/// Options of `sheaf worker`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = "\
+Examples:
+  SHEAF_QUEUE=postgres://sheaf:PASSWORD@db/sheaf sheaf worker
+  sheaf worker --queue postgres://sheaf@db/sheaf --slots 2
+
+Once it works it prints {\"worker\":…,\"queue\":…,\"slots\":…} on standard output. SIGTERM and SIGINT stop it: what it has under
+way is given back, and goes on elsewhere from where it is.")]
+pub struct WorkerArgs {
+    /// The memory that its jobs may fill with bytes under way: bytes, or 64MiB, 1GiB
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value_t = ByteSize::new(DEFAULT_BUDGET),
+        env = "SHEAF_MEMORY_BUDGET",
+        hide_env_values = true
+    )]
+    memory_budget: ByteSize,
+
+    /// Where the jobs are.
+    #[command(flatten)]
+    queue: QueueArgs,
+
+    /// Where the objects are.
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// What is printed once it works.
+#[derive(Debug, Serialize)]
+struct Working<'a> {
+    worker: &'a str,
+    queue: String,
+    slots: usize,
+}
+
+/// Works until a signal comes.
+///
+/// # Errors
+/// [`CliError::Config`], [`CliError::Queue`], [`CliError::NoQueue`].
+pub async fn run(args: WorkerArgs) -> Result<(), CliError> {
+    let signals = Signals::catch()?;
+    let state_dir = args.store.check(Environment::of_process())?.state_dir;
+    let config = args.queue.check(state_dir.as_deref(), 1)?;
+    let memory = crate::config::serve::memory_budget(args.memory_budget)?;
+    let url = config.url.as_ref().ok_or(CliError::NoQueue)?;
+    let queue = Queue::open(url, config.terms).await?;
+    let local = S3Url {
+        // Without a folder the store is the same for all buckets.
+        bucket: Bucket::new(embedded::BUCKET).map_err(crate::config::ConfigError::from)?,
+        prefix: String::new(),
+    };
+    let Opened { store, .. } = open(&args.store, &local).await?;
+    let means = Means {
+        store,
+        budget: MemoryBudget::new(memory),
+    };
+    let name = name();
+    output::result(&Working {
+        worker: &name,
+        queue: url.to_string(),
+        slots: config.slots,
+    })?;
+    signals
+        .around(|stop| serve(queue, means, &config, name, stop))
+        .await;
+    Ok(())
+}
+
+/// Runs jobs until `stop`, then gives back what is under way.
+pub(super) async fn serve(
+    queue: Queue,
+    means: Means,
+    config: &QueueConfig,
+    name: String,
+    stop: impl Future<Output = ()>,
+) {
+    let stopping = tokio_util::sync::CancellationToken::new();
+    let runner = Arc::new(Packager {
+        means,
+        queue: queue.clone(),
+        share_from: config.share_from,
+    });
+    let working = work(queue.clone(), runner, config.slots, name, stopping.clone());
+    let told = async {
+        stop.await;
+        info!("jobs under way are given back");
+        stopping.cancel();
+    };
+    tokio::join!(working, told);
+    queue.close().await;
+}
+
+/// What logs call this process.
+pub(super) fn name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let host = host.unwrap_or_default();
+    match host.trim() {
+        "" => std::process::id().to_string(),
+        host => format!("{host}/{}", std::process::id()),
+    }
+}

@@ -1,0 +1,478 @@
+//! Multipart uploads that outlive the process which began them: their parts are streamed in, or copied by the store.
+//!
+//! Nothing is aborted unless it is asked for. Parts are sent without a checksum of their own, and the upload is begun
+//! without one: a part's is not known before its last byte, stores differ in what they make of it when it follows the
+//! body, and some want one for copies too. A part has exactly the length that was announced, or does not come to be.
+//!
+//! Source: [multipart uploads](https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html).
+
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::mpsc;
+
+use super::{Bucket, Object, Store, StoreError, StoreErrorKind};
+
+/// How long a store may take to copy a part, which has 5 GiB at the most.
+const COPYING: Duration = Duration::from_secs(15 * 60);
+
+/// How long a store may take to put an upload together.
+const COMPLETING: Duration = Duration::from_secs(60 * 60);
+
+/// How long a store may take to answer once it has all bytes of a part.
+const ANSWERING: Duration = Duration::from_secs(5 * 60);
+
+/// What stands for itself in a key (RFC 3986 §2.3), and the slash.
+const KEY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
+
+/// A multipart upload, under way in some process or in none.
+#[derive(Clone, Debug)]
+pub struct ResumableUpload {
+    store: Store,
+    bucket: Bucket,
+    key: String,
+    id: String,
+}
+
+/// A part that the store has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPart {
+    /// Its number, from 1 on.
+    pub number: usize,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its entity tag, as the store gave it.
+    pub etag: String,
+}
+
+/// What an object is, apart from its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Nature<'a> {
+    /// Its media type.
+    pub content_type: &'a str,
+    /// The name under which it is saved, as a header (RFC 6266).
+    pub disposition: &'a str,
+    /// A name and value of its own, kept beside it.
+    pub mark: (&'a str, &'a str),
+}
+
+impl Store {
+    /// Begins an upload. Nothing is visible before [`ResumableUpload::complete`].
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn begin_resumable(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        nature: Nature<'_>,
+    ) -> Result<ResumableUpload, StoreError> {
+        const BEGIN: &str = "CreateMultipartUpload";
+        let answer = self
+            .sender
+            .create_multipart_upload()
+            .bucket(bucket.as_str())
+            .key(key)
+            .content_type(nature.content_type)
+            .content_disposition(nature.disposition)
+            .metadata(nature.mark.0, nature.mark.1)
+            .set_request_payer(self.payer.clone())
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk(BEGIN, bucket, Some(key), error))?;
+        match answer.upload_id {
+            Some(id) => Ok(self.resume(bucket, key, &id)),
+            None => Err(StoreError::new(
+                BEGIN,
+                bucket,
+                Some(key),
+                lacks("an upload id"),
+            )),
+        }
+    }
+
+    /// An upload that was begun before. Nothing is asked of the store.
+    pub fn resume(&self, bucket: &Bucket, key: &str, id: &str) -> ResumableUpload {
+        ResumableUpload {
+            store: self.clone(),
+            bucket: bucket.clone(),
+            key: key.to_owned(),
+            id: id.to_owned(),
+        }
+    }
+
+    /// All uploads of one key that are under way.
+    /// Source: [ListMultipartUploads](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html).
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn uploads_of(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+    ) -> Result<Vec<ResumableUpload>, StoreError> {
+        const LIST: &str = "ListMultipartUploads";
+        let (mut found, mut key_marker, mut id_marker) = (Vec::new(), None, None);
+        loop {
+            let page = self
+                .client
+                .list_multipart_uploads()
+                .bucket(bucket.as_str())
+                .prefix(key)
+                .set_key_marker(key_marker.take())
+                .set_upload_id_marker(id_marker.take())
+                .send()
+                .await
+                .map_err(|error| StoreError::from_sdk(LIST, bucket, Some(key), error))?;
+            let of_key = page.uploads().iter().filter(|one| one.key() == Some(key));
+            found.extend(
+                of_key
+                    .filter_map(|one| one.upload_id())
+                    .map(|id| self.resume(bucket, key, id)),
+            );
+            if page.is_truncated() != Some(true) || page.next_key_marker().is_none() {
+                return Ok(found);
+            }
+            key_marker = page.next_key_marker;
+            id_marker = page.next_upload_id_marker;
+        }
+    }
+
+    /// What an object's own field `name` says, and its length and entity tag; `None` where there is no such object.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn marked(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        name: &str,
+    ) -> Result<Option<(Option<String>, u64, String)>, StoreError> {
+        let sent = self
+            .client
+            .head_object()
+            .bucket(bucket.as_str())
+            .key(key)
+            .set_request_payer(self.payer.clone())
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("HeadObject", bucket, Some(key), error));
+        match sent {
+            Ok(head) => {
+                let mark = head.metadata().and_then(|fields| fields.get(name)).cloned();
+                let size = head.content_length().unwrap_or_default();
+                let size = u64::try_from(size).unwrap_or_default();
+                Ok(Some((mark, size, head.e_tag.unwrap_or_default())))
+            }
+            Err(error) if matches!(error.kind, StoreErrorKind::NoSuchKey) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl ResumableUpload {
+    /// The store's name for it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Sends a part of `size` bytes, which come through `bytes`. Where they end early, the part is not taken.
+    ///
+    /// # Errors
+    /// As the store says; the upload is still there then.
+    pub async fn send(
+        &self,
+        number: usize,
+        size: u64,
+        bytes: mpsc::Receiver<Bytes>,
+    ) -> Result<StoredPart, StoreError> {
+        const SEND: &str = "UploadPart";
+        let (all_sent, sent) = tokio::sync::oneshot::channel();
+        let body = Incoming {
+            bytes,
+            left: size,
+            all_sent: Some(all_sent),
+        };
+        let sending = self
+            .store
+            .sender
+            .upload_part()
+            .bucket(self.bucket.as_str())
+            .key(&self.key)
+            .upload_id(&self.id)
+            .part_number(as_number(number))
+            .content_length(i64::try_from(size).unwrap_or(i64::MAX))
+            .set_request_payer(self.store.payer.clone())
+            .body(ByteStream::new(SdkBody::from_body_1_x(body)))
+            .customize()
+            // The hash of what is still to come cannot be signed.
+            .disable_payload_signing()
+            .send();
+        let answer = tokio::select! {
+            answer = sending => answer,
+            () = too_long(sent) => return Err(self.silent(SEND)),
+        };
+        let answer = answer.map_err(|error| self.refused(SEND, error))?;
+        self.taken(SEND, number, size, answer.e_tag)
+    }
+
+    /// Has the store copy a range of an object, as long as that still has the entity tag of its row.
+    /// Source: [UploadPartCopy](https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html).
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Changed`] and [`StoreErrorKind::NoSuchKey`] about the object; else as the store says.
+    pub async fn copy(
+        &self,
+        number: usize,
+        from: &Bucket,
+        object: &Object,
+        range: Range<u64>,
+    ) -> Result<StoredPart, StoreError> {
+        const COPY: &str = "UploadPartCopy";
+        let mut source = format!("{from}/{}", utf8_percent_encode(&object.key, KEY));
+        if let Some(version) = &object.version_id {
+            source.push_str("?versionId=");
+            source.extend(utf8_percent_encode(version, KEY));
+        }
+        let copying = self
+            .store
+            .sender
+            .upload_part_copy()
+            .bucket(self.bucket.as_str())
+            .key(&self.key)
+            .upload_id(&self.id)
+            .part_number(as_number(number))
+            .copy_source(source)
+            .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
+            .copy_source_if_match(&object.etag)
+            .set_request_payer(self.store.payer.clone())
+            .send();
+        let about_source = |kind| StoreError::new(COPY, from, Some(&object.key), kind);
+        let answer = tokio::time::timeout(COPYING, copying)
+            .await
+            .map_err(|_| self.silent(COPY))?
+            .map_err(|error| {
+                let error = self.refused(COPY, error);
+                match error.kind {
+                    StoreErrorKind::Changed
+                    | StoreErrorKind::NoSuchKey
+                    | StoreErrorKind::AccessDenied { .. }
+                    | StoreErrorKind::Archived => about_source(error.kind),
+                    _ => error,
+                }
+            })?;
+        let etag = answer.copy_part_result.and_then(|result| result.e_tag);
+        self.taken(COPY, number, range.end - range.start, etag)
+    }
+
+    /// The parts that the store has, in the order of their numbers.
+    /// Source: [ListParts](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html).
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NoSuchUpload`] where it was completed or aborted.
+    pub async fn parts(&self) -> Result<Vec<StoredPart>, StoreError> {
+        const LIST: &str = "ListParts";
+        let (mut parts, mut marker) = (Vec::new(), None);
+        loop {
+            let page = self
+                .store
+                .client
+                .list_parts()
+                .bucket(self.bucket.as_str())
+                .key(&self.key)
+                .upload_id(&self.id)
+                .set_part_number_marker(marker.take())
+                .set_request_payer(self.store.payer.clone())
+                .send()
+                .await
+                .map_err(|error| self.refused(LIST, error))?;
+            parts.extend(page.parts().iter().filter_map(|part| {
+                Some(StoredPart {
+                    number: usize::try_from(part.part_number()?).ok()?,
+                    size: u64::try_from(part.size()?).ok()?,
+                    etag: part.e_tag()?.to_owned(),
+                })
+            }));
+            if page.is_truncated() != Some(true) || page.next_part_number_marker().is_none() {
+                parts.sort_by_key(|part| part.number);
+                return Ok(parts);
+            }
+            marker = page.next_part_number_marker;
+        }
+    }
+
+    /// Makes the object visible, whole, and returns its entity tag.
+    ///
+    /// # Errors
+    /// As the store says; the upload is still there then, unless it is [`StoreErrorKind::NoSuchUpload`]. An answer that
+    /// was lost may have been the right one.
+    pub async fn complete(&self, parts: &[StoredPart]) -> Result<String, StoreError> {
+        const COMPLETE: &str = "CompleteMultipartUpload";
+        let parts = parts.iter().map(|part| {
+            CompletedPart::builder()
+                .part_number(as_number(part.number))
+                .e_tag(&part.etag)
+                .build()
+        });
+        let completing = self
+            .store
+            .sender
+            .complete_multipart_upload()
+            .bucket(self.bucket.as_str())
+            .key(&self.key)
+            .upload_id(&self.id)
+            .set_request_payer(self.store.payer.clone())
+            .multipart_upload(
+                CompletedMultipartUpload::builder()
+                    .set_parts(Some(parts.collect()))
+                    .build(),
+            )
+            .send();
+        let answer = tokio::time::timeout(COMPLETING, completing)
+            .await
+            .map_err(|_| self.silent(COMPLETE))?
+            .map_err(|error| self.refused(COMPLETE, error))?;
+        Ok(answer.e_tag.unwrap_or_default())
+    }
+
+    /// Takes the upload back, and all of its parts. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// As the store says; it may still be there then.
+    pub async fn abort(&self) -> Result<(), StoreError> {
+        let aborted = self
+            .store
+            .client
+            .abort_multipart_upload()
+            .bucket(self.bucket.as_str())
+            .key(&self.key)
+            .upload_id(&self.id)
+            .set_request_payer(self.store.payer.clone())
+            .send()
+            .await
+            .map_err(|error| self.refused("AbortMultipartUpload", error));
+        match aborted {
+            Err(error) if !matches!(error.kind, StoreErrorKind::NoSuchUpload) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn taken(
+        &self,
+        operation: &'static str,
+        number: usize,
+        size: u64,
+        etag: Option<String>,
+    ) -> Result<StoredPart, StoreError> {
+        let etag = etag.ok_or_else(|| {
+            StoreError::new(operation, &self.bucket, Some(&self.key), lacks("an ETag"))
+        })?;
+        Ok(StoredPart { number, size, etag })
+    }
+
+    fn refused<E>(
+        &self,
+        operation: &'static str,
+        error: aws_sdk_s3::error::SdkError<
+            E,
+            aws_smithy_runtime_api::client::orchestrator::HttpResponse,
+        >,
+    ) -> StoreError
+    where
+        E: std::error::Error + aws_sdk_s3::error::ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        StoreError::from_sdk(operation, &self.bucket, Some(&self.key), error)
+    }
+
+    fn silent(&self, operation: &'static str) -> StoreError {
+        let kind = StoreErrorKind::Unreachable {
+            reason: "it took too long to answer".to_owned(),
+        };
+        StoreError::new(operation, &self.bucket, Some(&self.key), kind)
+    }
+}
+
+/// Part numbers end at 10,000.
+fn as_number(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn lacks(what: &str) -> StoreErrorKind {
+    StoreErrorKind::Unexpected {
+        status: 200,
+        code: None,
+        message: format!("without {what}"),
+    }
+}
+
+/// Waits until the store has had all bytes, and for an answer as long again as it may take. A body that is given up
+/// before its end is not waited for.
+async fn too_long(sent: tokio::sync::oneshot::Receiver<()>) {
+    match sent.await {
+        Ok(()) => tokio::time::sleep(ANSWERING).await,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// The bytes of a part, as they come.
+#[derive(Debug)]
+struct Incoming {
+    bytes: mpsc::Receiver<Bytes>,
+    left: u64,
+    all_sent: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+/// Whoever makes the bytes of a part gave up.
+#[derive(Debug, thiserror::Error)]
+#[error("the part's bytes ended {left} bytes early")]
+struct Short {
+    left: u64,
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = Short;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Short>>> {
+        let bytes = match self.left {
+            0 => None,
+            _ => ready!(self.bytes.poll_recv(cx)),
+        };
+        Poll::Ready(match bytes {
+            Some(bytes) => {
+                self.left = self.left.saturating_sub(bytes.len() as u64);
+                if self.left == 0 {
+                    // That nobody waits any more is no loss.
+                    let _ = self.all_sent.take().map(|all_sent| all_sent.send(()));
+                }
+                Some(Ok(Frame::data(bytes)))
+            }
+            None if self.left == 0 => None,
+            None => Some(Err(Short { left: self.left })),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
