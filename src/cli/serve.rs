@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::server_record::{PublishedRecord, ServerRecord};
 use super::signals::Signals;
-use super::{CliError, output};
+use super::{CliError, hangup, output};
 use crate::config::{ConfigError, Environment, LinkKeys, Place, ServeArgs, ServeConfig};
 use crate::http::{self, LinkConfig, Listeners, ServerConfig};
 use crate::link::KeyRing;
@@ -24,12 +24,13 @@ Examples:
   sheaf serve --local ./files
   sheaf serve --bucket my-bucket --prefix reports/
   SHEAF_API_KEYS=$(openssl rand -hex 24) sheaf serve --listen 0.0.0.0:8080 --bucket my-bucket
+  sheaf serve --tls-cert fullchain.pem --tls-key privkey.pem --listen 0.0.0.0:443 --public-url https://files.example.org …
 
 Then:
   curl -fOJ 'http://127.0.0.1:8080/v1/zip?prefix=reports/&filename=reports.zip'
 
 Once it listens it prints {\"listening\":…,\"bucket\":…,\"local\":…} on standard output. SIGTERM and SIGINT stop it after the
-downloads under way, a second signal at once.")]
+downloads under way, a second signal at once; SIGHUP has the files of --tls-cert and --tls-key read again.")]
 pub struct ServeCommand {
     #[command(flatten)]
     serve: ServeArgs,
@@ -75,7 +76,7 @@ pub async fn run(command: ServeCommand) -> Result<(), CliError> {
     let server = Server::open(config, listeners).await?;
     output::result(&Listening {
         listening: &server.url,
-        admin: admin.map(local_url),
+        admin: admin.map(|address| local_url("http", address)),
         bucket: bucket.as_ref().map(|bucket| bucket.as_str()),
         local: match &place {
             Place::Local { dir, .. } => Some(dir),
@@ -92,7 +93,7 @@ impl Server {
         listeners: Listeners,
     ) -> Result<Server, CliError> {
         let address = listeners.clients.local_addr().map_err(CliError::Server)?;
-        let url = local_url(address);
+        let url = local_url(config.door.scheme(), address);
         let public_url = config.public_url.as_ref().map(origin);
         let public_url = public_url.unwrap_or_else(|| url.clone());
         let (store, embedded, record) = match &config.store.place {
@@ -128,6 +129,11 @@ impl Server {
         if !address.ip().to_canonical().is_loopback() && config.public_url.is_none() {
             tracing::warn!(%url, "clients elsewhere need another address: set --public-url");
         }
+        if let (Some(public), "https") = (&config.public_url, config.door.scheme())
+            && public.scheme() == "http"
+        {
+            tracing::warn!(%public, "links begin with http://, but this server speaks TLS: set --public-url to an https:// URL");
+        }
         let links = LinkConfig {
             keys: link_keys(&config)?,
             space: config.store.state.space(config.bucket.as_ref()),
@@ -158,8 +164,14 @@ impl Server {
 
     /// Answers until a signal comes and the downloads under way are done.
     pub(super) async fn run(self, signals: Signals) -> Result<(), CliError> {
+        let tls = self.config.door.tls.clone();
         signals
-            .around(|stop| http::run(self.config, self.listeners, stop))
+            .around(|stop| async {
+                tokio::select! {
+                    ended = http::run(self.config, self.listeners, stop) => ended,
+                    never = hangup::reloading(tls) => match never {},
+                }
+            })
             .await
             .map_err(CliError::Server)
     }
@@ -192,13 +204,13 @@ pub(super) async fn listen(addresses: &[SocketAddr]) -> Result<TcpListener, CliE
 }
 
 /// How a client on this machine reaches an address; one that stands for all addresses is reached by loopback.
-fn local_url(mut address: SocketAddr) -> String {
+fn local_url(scheme: &str, mut address: SocketAddr) -> String {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    format!("http://{address}")
+    format!("{scheme}://{address}")
 }
 
 fn origin(url: &url::Url) -> String {
@@ -217,7 +229,7 @@ mod tests {
             ("[::]:80", "http://[::1]:80"),
             ("192.0.2.1:9", "http://192.0.2.1:9"),
         ] {
-            assert_eq!(local_url(address.parse().unwrap()), url);
+            assert_eq!(local_url("http", address.parse().unwrap()), url);
         }
     }
 

@@ -82,6 +82,21 @@ impl Service {
         }
     }
 
+    /// The service for who speaks HTTP where TLS is spoken: nothing is answered, and nobody is sent elsewhere, because what
+    /// they sent has been read on the way already.
+    pub fn unencrypted(app: App) -> Service {
+        let (door, tally) = (app.config.door.clone(), app.tally.clone());
+        Service {
+            router: Router::new()
+                .fallback(|| async { Problem::unencrypted() })
+                .with_state(app),
+            embedded: None,
+            below: String::new(),
+            door,
+            tally,
+        }
+    }
+
     /// The service of a server that is stopping: health and, for operators or behind the door, metrics. All else is
     /// asked to come back, when this server or another one will be there.
     pub fn stopping(app: App, for_operators: bool) -> Service {

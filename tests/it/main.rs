@@ -42,4 +42,5 @@ mod shutdown;
 mod store_options;
 mod strict;
 mod synthetic;
+mod tls;
 mod verify;

@@ -21,6 +21,7 @@
 //! | [`stores`] | other people's stores, started and stopped |
 //! | [`strict`] | a reader of our own that accepts only archives by our own rules, while they come |
 //! | [`synthetic`] | an S3 server over HTTP whose objects need neither memory nor disk, and that fails on demand |
+//! | [`tls`] | a certificate authority that all clients trust |
 //! | [`tools`] | whether an outside program is installed |
 //! | [`wait`] | waiting for what can only be looked at |
 //! | [`walk`] | what an archive holds, and what a folder holds after extraction |
@@ -46,6 +47,7 @@ pub mod sparse;
 pub mod stores;
 pub mod strict;
 pub mod synthetic;
+pub mod tls;
 pub mod tools;
 pub mod wait;
 pub mod walk;
