@@ -12,6 +12,7 @@
 //! | [`app`] | what every handler can reach |
 //! | [`request_id`] | the id of a request |
 //! | [`record`] | one log line a request, and how its body ended |
+//! | [`api`] | the description of the API, made from the code, and a page to read it |
 //! | [`door`] | who may come in |
 //! | [`keys`] | API keys, their scopes |
 //! | [`allowance`] | how much a key may ask for |
@@ -40,6 +41,7 @@
 pub mod accept;
 pub mod access;
 pub mod allowance;
+pub mod api;
 pub mod app;
 pub mod archive;
 pub mod caller;

@@ -220,7 +220,8 @@ impl Drop for Record {
 
 /// The route of a path, as one of few: paths themselves are beyond number.
 fn route(path: &str) -> &'static str {
-    const ROUTES: [&str; 10] = [
+    const ROUTES: [&str; 11] = [
+        "/docs",
         "/v1/zip",
         "/v1/manifests",
         "/v1/places",

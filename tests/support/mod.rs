@@ -5,6 +5,7 @@
 //! | [`browser`] | a real browser, driven by tests |
 //! | [`client`] | plain HTTP GETs, measured as they come |
 //! | [`cut`] | a TCP connection that can be cut at a byte |
+//! | [`described`] | answers held against the description of the API |
 //! | [`downloaders`] | the programs with which people download |
 //! | [`eyes`] | what somebody sees of a page, and whether everybody can |
 //! | [`halfway`] | a download that stands still in its middle |
@@ -30,6 +31,7 @@
 pub mod browser;
 pub mod client;
 pub mod cut;
+pub mod described;
 pub mod downloaders;
 pub mod eyes;
 pub mod halfway;
