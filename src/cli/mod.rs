@@ -24,11 +24,13 @@
 //! | [`log`] | where log lines go, and how they look |
 //! | [`output`] | results, messages, progress |
 //! | [`signals`] | stopping |
+//! | [`hangup`] | SIGHUP: a new certificate |
 //! | [`error`] | how a command fails |
 
 pub mod completions;
 pub mod demo;
 pub mod error;
+pub mod hangup;
 pub mod key;
 pub mod lambda;
 pub mod link;

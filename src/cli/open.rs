@@ -45,6 +45,12 @@ pub async fn open(args: &StoreArgs, url: &S3Url) -> Result<Opened, CliError> {
         ..options.clone()
     };
     Ok(match ServerRecord::find(&state_dir, &dir) {
+        // Its certificate is for the name that clients know, and not for this machine's.
+        Some(server) if server.url.starts_with("https://") => Opened {
+            store: Store::embedded(&folder, &named(&server.public_url)),
+            needs_server: false,
+            site: Some(server.site),
+        },
         Some(server) => Opened {
             store: Store::embedded_elsewhere(&folder, &server.url, &named(&server.public_url))?,
             needs_server: false,

@@ -9,7 +9,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::server_record::{PublishedRecord, ServerRecord};
 use super::signals::Signals;
-use super::{CliError, output, worker};
+use super::{CliError, hangup, output, worker};
 use crate::config::{
     ConfigError, Environment, LinkKeys, Place, QueueConfig, ServeArgs, ServeConfig,
 };
@@ -29,12 +29,13 @@ Examples:
   sheaf serve --local ./files
   sheaf serve --bucket my-bucket --prefix reports/
   SHEAF_API_KEYS=$(openssl rand -hex 24) sheaf serve --listen 0.0.0.0:8080 --bucket my-bucket
+  sheaf serve --tls-cert fullchain.pem --tls-key privkey.pem --listen 0.0.0.0:443 --public-url https://files.example.org …
 
 Then:
   curl -fOJ 'http://127.0.0.1:8080/v1/zip?prefix=reports/&filename=reports.zip'
 
 Once it listens it prints {\"listening\":…,\"bucket\":…,\"local\":…} on standard output. SIGTERM and SIGINT stop it after the
-downloads under way, a second signal at once.")]
+downloads under way, a second signal at once; SIGHUP has the files of --tls-cert and --tls-key read again.")]
 pub struct ServeCommand {
     #[command(flatten)]
     serve: ServeArgs,
@@ -81,7 +82,7 @@ pub async fn run(command: ServeCommand) -> Result<(), CliError> {
     let server = Server::open(config, listeners).await?;
     output::result(&Listening {
         listening: &server.url,
-        admin: admin.map(local_url),
+        admin: admin.map(|address| local_url("http", address)),
         bucket: bucket.as_ref().map(|bucket| bucket.as_str()),
         local: match &place {
             Place::Local { dir, .. } => Some(dir),
@@ -98,7 +99,7 @@ impl Server {
         listeners: Listeners,
     ) -> Result<Server, CliError> {
         let address = listeners.clients.local_addr().map_err(CliError::Server)?;
-        let url = local_url(address);
+        let url = local_url(config.door.scheme(), address);
         let public_url = config.public_url.as_ref().map(origin);
         let public_url = public_url.unwrap_or_else(|| url.clone());
         let (store, embedded, record) = match &config.store.place {
@@ -138,6 +139,11 @@ impl Server {
             Some(queue) => Some(Queue::open(queue, config.queue.terms).await?),
             None => None,
         };
+        if let (Some(public), "https") = (&config.public_url, config.door.scheme())
+            && public.scheme() == "http"
+        {
+            tracing::warn!(%public, "links begin with http://, but this server speaks TLS: set --public-url to an https:// URL");
+        }
         let links = LinkConfig {
             keys: link_keys(&config)?,
             space: config.store.state.space(config.bucket.as_ref()),
@@ -190,6 +196,7 @@ impl Server {
             budget: self.config.memory.clone(),
         };
         let queue = self.config.queue.clone();
+        let tls = self.config.door.tls.clone();
         let serve = |stop: WaitForCancellationFutureOwned| async move {
             let stopping = CancellationToken::new();
             let working = async {
@@ -203,7 +210,10 @@ impl Server {
                 stopping.cancel();
             };
             let serving = async {
-                let served = http::run(self.config, self.listeners, stop).await;
+                let served = tokio::select! {
+                    served = http::run(self.config, self.listeners, stop) => served,
+                    never = hangup::reloading(tls) => match never {},
+                };
                 stopping.cancel();
                 served
             };
@@ -241,13 +251,13 @@ pub(super) async fn listen(addresses: &[SocketAddr]) -> Result<TcpListener, CliE
 }
 
 /// How a client on this machine reaches an address; one that stands for all addresses is reached by loopback.
-fn local_url(mut address: SocketAddr) -> String {
+fn local_url(scheme: &str, mut address: SocketAddr) -> String {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    format!("http://{address}")
+    format!("{scheme}://{address}")
 }
 
 fn origin(url: &url::Url) -> String {
@@ -266,7 +276,7 @@ mod tests {
             ("[::]:80", "http://[::1]:80"),
             ("192.0.2.1:9", "http://192.0.2.1:9"),
         ] {
-            assert_eq!(local_url(address.parse().unwrap()), url);
+            assert_eq!(local_url("http", address.parse().unwrap()), url);
         }
     }
 

@@ -1,6 +1,7 @@
-//! What is let in beside API keys: buckets, origins, proxies.
+//! What is let in beside API keys: buckets, origins, proxies; and what it is talked to in.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -8,7 +9,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::ConfigError;
-use crate::http::{DoorConfig, Origins, TrustedProxies};
+use crate::http::{DoorConfig, Origins, Tls, TrustedProxies};
 use crate::store::Bucket;
 
 /// Raw options of the door.
@@ -47,6 +48,27 @@ pub struct DoorArgs {
     /// Leave the addresses of clients out of the log
     #[arg(long, env = "SHEAF_NO_LOG_ADDRESSES", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub no_log_addresses: bool,
+
+    /// Speak TLS, with this certificate and those behind it (PEM) [default: none, in clear]
+    ///
+    /// HTTP/2 and HTTP/1.1, over TLS 1.3 or 1.2. Both files are read again on SIGHUP; files that cannot be used leave the
+    /// certificate as it is. --admin-listen stays in clear.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SHEAF_TLS_CERT",
+        hide_env_values = true
+    )]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key (PEM, without a passphrase)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SHEAF_TLS_KEY",
+        hide_env_values = true
+    )]
+    pub tls_key: Option<PathBuf>,
 }
 
 impl DoorArgs {
@@ -70,7 +92,27 @@ impl DoorArgs {
             origins: Origins::new(origins.collect::<Result<_, _>>()?),
             proxies: TrustedProxies::new(networks.collect::<Result<_, _>>()?),
             log_addresses: !self.no_log_addresses,
+            tls: self.tls()?,
         })
+    }
+
+    fn tls(&self) -> Result<Option<Tls>, ConfigError> {
+        let files = match (self.tls_cert.clone(), self.tls_key.clone()) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(ConfigError::HalfTls {
+                    missing: "--tls-key",
+                });
+            }
+            (None, Some(_)) => {
+                return Err(ConfigError::HalfTls {
+                    missing: "--tls-cert",
+                });
+            }
+        };
+        let tls = files.map(|(certificate, key)| Tls::open(certificate, key));
+        tls.transpose().map_err(ConfigError::Tls)
     }
 }
 

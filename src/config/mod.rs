@@ -5,7 +5,7 @@
 //! | [`state`] | where sheaf's own objects are |
 //! | [`store`] | which store, and how it is reached |
 //! | [`link_keys`] | the keys that sign links |
-//! | [`door`] | buckets, origins and proxies that are let in |
+//! | [`door`] | buckets, origins and proxies that are let in; TLS |
 //! | [`queue`] | where jobs are kept |
 //! | [`runs`] | how long manifests may take |
 //! | [`serve`] | the listener, who may come in, and bounds |
@@ -28,7 +28,7 @@ pub use serve::{ServeArgs, ServeConfig};
 pub use state::StateConfig;
 pub use store::{Place, StoreArgs, StoreConfig};
 
-use crate::http::InvalidApiKeys;
+use crate::http::{InvalidApiKeys, TlsError};
 use crate::job::queue::InvalidQueueUrl;
 use crate::link::InvalidKeyRing;
 use crate::manifest::InvalidSelection;
@@ -106,6 +106,15 @@ pub enum ConfigError {
     /// No network.
     #[error("--trusted-proxy: {0:?} is no address and no network of the form 10.0.0.0/8")]
     Proxy(String),
+    /// TLS needs both files.
+    #[error("--tls-cert and --tls-key belong together: {missing} is missing")]
+    HalfTls {
+        /// The option that is missing.
+        missing: &'static str,
+    },
+    /// Files that TLS cannot be spoken with.
+    #[error("--tls-cert, --tls-key: {0}")]
+    Tls(TlsError),
     /// Which of the two would be meant?
     #[error("SHEAF_API_KEYS and SHEAF_API_KEYS_FILE are both set: set one")]
     KeysTwice,

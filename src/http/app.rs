@@ -31,7 +31,12 @@ pub struct App {
 impl App {
     /// What handlers of a server that listens on `address` can reach.
     pub fn new(config: ServerConfig, address: SocketAddr) -> App {
-        let door = Door::new(config.api_keys.clone(), address, config.public_url.as_ref());
+        let door = Door::new(
+            config.api_keys.clone(),
+            config.door.scheme(),
+            address,
+            config.public_url.as_ref(),
+        );
         App {
             links: Links::new(&config.store, &config.links, &config.memory),
             tally: Arc::default(),

@@ -19,18 +19,25 @@ use super::keys::ApiKeys;
 #[derive(Clone, Debug)]
 pub struct Door {
     keys: ApiKeys,
+    scheme: &'static str,
     on_loopback: bool,
     public_host: Option<String>,
 }
 
 impl Door {
-    /// The door of a server that listens on `address`.
-    pub fn new(keys: ApiKeys, address: SocketAddr, public_url: Option<&Url>) -> Door {
+    /// The door of a server that listens on `address`, where clients speak `scheme`.
+    pub fn new(
+        keys: ApiKeys,
+        scheme: &'static str,
+        address: SocketAddr,
+        public_url: Option<&Url>,
+    ) -> Door {
         let public_host = public_url
             .and_then(Url::host_str)
             .map(str::to_ascii_lowercase);
         Door {
             keys,
+            scheme,
             on_loopback: address.ip().to_canonical().is_loopback(),
             public_host,
         }
@@ -83,7 +90,7 @@ impl Door {
         let name = without_port(host).to_ascii_lowercase();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:[]".contains(&byte);
         let sound = self.on_loopback && is_loopback(&name) && host.bytes().all(plain);
-        sound.then(|| format!("http://{host}"))
+        sound.then(|| format!("{}://{host}", self.scheme))
     }
 }
 
@@ -122,6 +129,7 @@ mod tests {
         let public = Url::parse("https://files.example.org/").unwrap();
         Door::new(
             ApiKeys::parse(keys).unwrap(),
+            "http",
             address.parse().unwrap(),
             Some(&public),
         )

@@ -10,35 +10,104 @@ use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::Problem;
 use super::caller::Caller;
 use super::record::Details;
 use super::routes::App;
 use crate::manifest::fan_out::{MOST, publish_each};
+use crate::manifest::publish::Published;
 use crate::manifest::{PublishOptions, Selection, one_or_many, publish};
 
 /// The largest request body, in bytes.
 const BODY_LIMIT: usize = 64 << 10;
 
 /// The body of the request; every field may be left out.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Request {
+#[schema(as = ManifestRequest)]
+pub struct ManifestRequest {
+    /// The server's default bucket where absent.
     bucket: Option<String>,
+    /// The server's default prefix where absent.
     prefix: Option<String>,
-    /// A manifest of each, instead.
+    /// A manifest of each, instead; at most 1000.
+    #[schema(max_items = 1000)]
     prefixes: Option<Vec<String>>,
+    /// A glob on the key below the prefix, or a list of them; `*.pdf` where absent.
     #[serde(default, deserialize_with = "one_or_many")]
+    #[schema(required = false, value_type = OneOrMany)]
     include: Vec<String>,
-    /// Seconds.
+    /// Life of the URLs in seconds.
+    #[schema(minimum = 1, maximum = 604_800)]
     expires_in: Option<u64>,
+}
+
+/// One, or several.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "it describes what `one_or_many` reads")]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+/// A manifest, or a result for each prefix.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "it describes what `create` answers")]
+enum MadeManifests {
+    /// Of one prefix.
+    One(Published),
+    /// Of several.
+    Many(Results),
+}
+
+/// Results in the order of the prefixes.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it describes what `create_each` answers")]
+struct Results {
+    results: Vec<ManifestResult>,
+}
+
+/// A manifest, or why there is none.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "it describes what `create_each` answers")]
+enum ManifestResult {
+    /// A manifest.
+    Made(Published),
+    /// Why there is none.
+    Failed {
+        /// The prefix.
+        prefix: String,
+        /// A problem, without a request's id of its own.
+        problem: Value,
+    },
 }
 
 /// Answers 201 with the manifest's count, key and presigned URL.
 ///
 /// # Errors
 /// See [`Problem`]; nothing is left in the bucket then.
+#[utoipa::path(
+    post,
+    path = "/v1/manifests",
+    operation_id = "createManifest",
+    tag = "manifests",
+    summary = "A JSONL manifest of presigned URLs, itself handed out as one presigned URL",
+    description = "With `prefixes` a manifest for each; one that fails leaves the others alone.",
+    request_body(content = ManifestRequest, description = "Every field may be left out.", example = json!({"prefix": "reports/2025/", "expires_in": 3600})),
+    responses(
+        (status = 201, description = "The manifest is in the bucket, or all of them are.", body = MadeManifests),
+        (status = 207, description = "At least one of the `prefixes` has a problem instead of a manifest.", body = Results),
+    ),
+    security((), ("apiKey" = [])),
+    extensions(("x-problems" = json!(["KEY", "SCOPE", "BODY", "SELECTION", "STORE", "BOUNDS", "MANIFEST"]))),
+)]
 pub async fn create(
     State(app): State<App>,
     Extension(details): Extension<Details>,
@@ -46,7 +115,7 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let request: Request = read(&headers, body, BODY_LIMIT).await?;
+    let request: ManifestRequest = read(&headers, body, BODY_LIMIT).await?;
     if let Some(prefixes) = &request.prefixes {
         return create_each(&app, &details, &caller, &request, prefixes).await;
     }
@@ -70,7 +139,7 @@ async fn create_each(
     app: &App,
     details: &Details,
     caller: &Caller,
-    request: &Request,
+    request: &ManifestRequest,
     prefixes: &[String],
 ) -> Result<Response, Problem> {
     if prefixes.len() > MOST || request.prefix.is_some() {
@@ -105,7 +174,7 @@ async fn create_each(
     Ok(answer(status, &json!({ "results": results })))
 }
 
-fn options(app: &App, request: &Request) -> PublishOptions {
+fn options(app: &App, request: &ManifestRequest) -> PublishOptions {
     PublishOptions {
         expires_in: request
             .expires_in

@@ -3,12 +3,16 @@
 //! | file | owns |
 //! |---|---|
 //! | [`serve`] | accepting, limits on connections, draining |
+//! | `connection.rs` | one connection: its protocol, its bounds, its end |
 //! | [`socket`] | a connection that can end in a reset |
+//! | [`encrypted`] | the same under TLS |
+//! | [`tls`] | the certificate that is shown |
 //! | [`service`] | what every answer has in common; the embedded store's mount |
 //! | [`routes`] | which path goes where |
 //! | [`app`] | what every handler can reach |
 //! | [`request_id`] | the id of a request |
 //! | [`record`] | one log line a request, and how its body ended |
+//! | [`api`] | the description of the API, made from the code, and a page to read it |
 //! | [`door`] | who may come in |
 //! | [`keys`] | API keys, their scopes |
 //! | [`allowance`] | how much a key may ask for |
@@ -38,12 +42,15 @@
 pub mod accept;
 pub mod access;
 pub mod allowance;
+pub mod api;
 pub mod app;
 pub mod archive;
 pub mod caller;
 pub mod conditional;
+mod connection;
 pub mod cors;
 pub mod door;
+pub mod encrypted;
 pub mod exact;
 mod frames;
 pub mod handout;
@@ -65,6 +72,7 @@ pub mod service;
 pub mod socket;
 pub mod taken;
 pub mod tally;
+pub mod tls;
 pub mod tries;
 pub mod zip;
 
@@ -76,6 +84,7 @@ pub use links::LinkConfig;
 pub use problem::Problem;
 pub use proxies::TrustedProxies;
 pub use serve::{Listeners, run};
+pub use tls::{Tls, TlsError};
 
 use crate::job::queue::Queue;
 use crate::manifest::Watch;
@@ -127,6 +136,18 @@ pub struct DoorConfig {
     pub proxies: TrustedProxies,
     /// Whether logs have the addresses of clients.
     pub log_addresses: bool,
+    /// What clients are shown; without it they are talked to in clear.
+    pub tls: Option<Tls>,
+}
+
+impl DoorConfig {
+    /// The scheme of this server's own URLs, where no proxy stands before it.
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
 }
 
 impl Default for DoorConfig {
@@ -136,6 +157,7 @@ impl Default for DoorConfig {
             origins: Origins::default(),
             proxies: TrustedProxies::default(),
             log_addresses: true,
+            tls: None,
         }
     }
 }

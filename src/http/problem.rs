@@ -5,15 +5,45 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 mod downloads;
 mod jobs;
+pub mod kinds;
 mod links;
 mod requests;
 mod store;
 
 /// After how many seconds a client may ask again when the store was out of reach.
 const RETRY_AFTER: u32 = 5;
+
+/// Problem details (RFC 9457). `type` is stable; `detail` is for people.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it describes what `Problem::body` makes")]
+pub struct ProblemDetails {
+    /// What happened, for programs.
+    r#type: String,
+    /// What happened, in a few words.
+    title: String,
+    /// The status of the answer.
+    status: u16,
+    /// What happened, to which key, and what to do.
+    detail: String,
+    /// The id of the request, as in the log and in `X-Request-Id`.
+    request_id: String,
+    /// The first keys concerned, with `archived`, `no-such-keys`, `object-changed`, `malformed-selection` and `link-broken`.
+    #[schema(required = false)]
+    keys: Vec<String>,
+    /// Where these keys, or what is malformed, stand in a manifest: numbers of lines from 1 on.
+    #[schema(required = false)]
+    lines: Vec<u64>,
+    /// Objects whose checksum the range needs, with `checksums-pending`.
+    #[schema(required = false)]
+    needed: u64,
+    /// Those that are still to be hashed, with `checksums-pending`.
+    #[schema(required = false)]
+    missing: u64,
+}
 
 /// One error, as a client gets it.
 #[derive(Clone, Debug)]
@@ -34,6 +64,11 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Problem {
+        debug_assert_eq!(
+            kinds::of(kind).map(|kind| kind.status),
+            Some(status.as_u16()),
+            "{kind} is not in the table of problem::kinds"
+        );
         Problem {
             status,
             kind,

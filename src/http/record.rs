@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::allowance::Admission;
 use super::request_id::RequestId;
 use super::service::is_store_path;
-use super::socket::ResetFlag;
+use super::socket::{ResetFlag, UnderWay};
 use super::tally::Tally;
 use crate::link::without_token;
 use crate::measure::{self, Running};
@@ -113,12 +113,13 @@ pub struct Record {
     /// The answer carries the last byte of an archive.
     has_last_byte: bool,
     reset: ResetFlag,
+    _under_way: UnderWay,
 }
 
 impl Record {
     /// A request whose head has come. The path is taken without the query (a presigned URL's is a credential) and without
     /// the token of a link.
-    /// A failure in its body sets `reset`.
+    /// A failure in its body is told to `reset`.
     pub fn new<B>(id: RequestId, request: &Request<B>, reset: ResetFlag) -> Record {
         Record {
             id,
@@ -131,6 +132,7 @@ impl Record {
             first_byte: None,
             written: false,
             has_last_byte: false,
+            _under_way: reset.begin(),
             reset,
         }
     }
@@ -218,7 +220,8 @@ impl Drop for Record {
 
 /// The route of a path, as one of few: paths themselves are beyond number.
 fn route(path: &str) -> &'static str {
-    const ROUTES: [&str; 10] = [
+    const ROUTES: [&str; 11] = [
+        "/docs",
         "/v1/zip",
         "/v1/manifests",
         "/v1/places",
@@ -300,7 +303,7 @@ impl HttpBody for Recorded {
                 self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
             Poll::Ready(Some(Err(error))) => {
-                self.record.reset.set();
+                self.record.reset.answer_failed();
                 self.record.write(false, Some(error.to_string()));
             }
             Poll::Ready(None) => self.record.write(true, None),

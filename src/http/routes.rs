@@ -14,17 +14,17 @@ pub use super::app::App;
 use super::caller::Caller;
 use super::owner::{self, browse, count, register};
 use super::page::assets;
+use super::problem::ProblemDetails;
 use super::record::Details;
 use super::service::Service;
-use super::{DoorConfig, Problem, access, archive, handout, jobs, links, manifests, page, zip};
+use super::{
+    DoorConfig, Problem, access, api, archive, handout, jobs, links, manifests, page, zip,
+};
 use crate::link::without_token;
 use crate::measure;
 
 /// How long jobs may take to be counted.
 const COUNTING: Duration = Duration::from_secs(2);
-
-/// The description of the API (OpenAPI 3.1).
-pub const OPENAPI: &str = include_str!("openapi.json");
 
 impl Service {
     /// The service for clients. Without a listener for operators, `/metrics` is here too, behind the door.
@@ -69,7 +69,8 @@ impl Service {
         let router = api
             .merge(links)
             .route("/assets/{name}", get(assets::show))
-            .route("/openapi.json", get(|| async { as_json(OPENAPI) }));
+            .route("/openapi.json", get(openapi))
+            .route("/docs", get(api::page::show));
         Service {
             router: finished(router, app),
             embedded,
@@ -90,6 +91,21 @@ impl Service {
         }
     }
 
+    /// The service for who speaks HTTP where TLS is spoken: nothing is answered, and nobody is sent elsewhere, because what
+    /// they sent has been read on the way already.
+    pub fn unencrypted(app: App) -> Service {
+        let (door, tally) = (app.config.door.clone(), app.tally.clone());
+        Service {
+            router: Router::new()
+                .fallback(|| async { Problem::unencrypted() })
+                .with_state(app),
+            embedded: None,
+            below: String::new(),
+            door,
+            tally,
+        }
+    }
+
     /// The service of a server that is stopping: health and, for operators or behind the door, metrics. All else is
     /// asked to come back, when this server or another one will be there.
     pub fn stopping(app: App, for_operators: bool) -> Service {
@@ -103,7 +119,7 @@ impl Service {
             (app.config.door.clone(), guarded)
         };
         let router = metrics
-            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/healthz", get(health))
             .fallback(|| async { Problem::stopping() })
             .with_state(app);
         Service {
@@ -119,7 +135,7 @@ impl Service {
 /// What every service answers.
 fn finished(router: Router<App>, app: App) -> Router {
     router
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(health))
         .route("/readyz", get(ready))
         .fallback(|uri: Uri| async move { Problem::not_found(&without_token(uri.path())) })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
@@ -149,7 +165,21 @@ async fn guard(
     }
 }
 
-async fn index(app: State<App>, headers: HeaderMap) -> Response {
+#[utoipa::path(
+    get,
+    path = "/",
+    operation_id = "index",
+    tag = "browsing",
+    summary = "The owner's page for browsers, which needs no key; for others what this is",
+    responses((
+        status = 200,
+        description = "The page, or name, version and where this document is.",
+        content((String = "text/html"), (Index = "application/json")),
+    )),
+    security((), ("apiKey" = [])),
+    extensions(("x-problems" = json!(["KEY"]))),
+)]
+pub(super) async fn index(app: State<App>, headers: HeaderMap) -> Response {
     if prefers_html(&headers) {
         return owner::page::show(app, headers).await;
     }
@@ -159,6 +189,44 @@ async fn index(app: State<App>, headers: HeaderMap) -> Response {
         r#"","api":"/openapi.json"}"#,
         "\n"
     ))
+}
+
+/// What this server is.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "it describes what `index` answers")]
+struct Index {
+    name: String,
+    version: String,
+    /// Where the description of the API is.
+    api: String,
+}
+
+/// The description of the API.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "openapi",
+    tag = "operations",
+    summary = "This document",
+    responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json", body = serde_json::Value)),
+    security(()),
+)]
+pub(super) async fn openapi() -> Response {
+    as_json(&api::DOCUMENT)
+}
+
+/// The process answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "health",
+    tag = "operations",
+    summary = "The process answers",
+    responses((status = 200, description = "It does.", content_type = "text/plain", body = String)),
+    security(()),
+)]
+pub(super) async fn health() -> &'static str {
+    "ok\n"
 }
 
 fn as_json(body: &'static str) -> Response {
@@ -180,7 +248,17 @@ async fn metrics(State(app): State<App>) -> Response {
 }
 
 /// What is counted is counted over all buckets.
-async fn metrics_for(
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "operations",
+    summary = "What is counted, for Prometheus; on a listener of its own where there is one (--admin-listen)",
+    responses((status = 200, description = "Prometheus' text format.", content_type = "text/plain", body = String)),
+    security((), ("apiKey" = [])),
+    extensions(("x-problems" = json!(["KEY", "SCOPE", "FOUND"]))),
+)]
+pub(super) async fn metrics_for(
     app: State<App>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
@@ -189,7 +267,20 @@ async fn metrics_for(
 }
 
 /// Ready when the default bucket answers; without one there is nothing to ask.
-async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "ready",
+    tag = "operations",
+    summary = "The store answers",
+    responses(
+        (status = 200, description = "It does.", content_type = "text/plain", body = String),
+        (status = 503, description = "It does not.", content_type = "application/problem+json", body = ProblemDetails),
+    ),
+    security(()),
+    extensions(("x-problems" = json!([]))),
+)]
+pub(super) async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
     if let Some(bucket) = &app.config.default_bucket {
         // A load balancer takes a 5xx for "not ready", and a 404 for a mistake of its own.
         let unready = |error| Problem::from(error).with_status(StatusCode::SERVICE_UNAVAILABLE);
@@ -200,48 +291,4 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
             .map_err(unready)?;
     }
     Ok("ready\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::OPENAPI;
-
-    #[test]
-    fn the_api_is_described_in_full() {
-        let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
-        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
-        // Every route above, read from this very file.
-        let routes = include_str!("routes.rs").split(".route(\"").skip(1);
-        for path in routes
-            .filter_map(|rest| rest.split('"').next())
-            .filter(|path| path.len() > 1)
-        {
-            assert!(
-                document["paths"][path].is_object(),
-                "{path} is not described"
-            );
-        }
-        // Every problem's type, read from the file that makes them.
-        let kinds = &document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"];
-        let kinds: Vec<&str> = kinds
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|kind| kind.as_str())
-            .collect();
-        for kind in kinds {
-            let made = [
-                include_str!("problem/downloads.rs"),
-                include_str!("problem/jobs.rs"),
-                include_str!("problem/links.rs"),
-                include_str!("problem/requests.rs"),
-                include_str!("problem/store.rs"),
-            ];
-            assert!(
-                made.iter()
-                    .any(|file| file.contains(&format!("\"{kind}\""))),
-                "{kind} is described but never made"
-            );
-        }
-    }
 }

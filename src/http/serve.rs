@@ -6,18 +6,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::ServerConfig;
 use super::app::App;
+use super::connection::Connection;
 use super::service::Service;
-use super::socket::{ResetFlag, Socket};
+use super::tls::Tls;
 use crate::measure;
 
 /// Pause after the system refused to hand out a connection (out of descriptors, for one).
@@ -26,10 +25,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections of operators at once: they have places of their own, so that health and metrics are answered when
 /// clients have taken all of theirs.
 const OPERATORS: usize = 32;
-
-/// Bytes of frames that wait in front of the socket, beyond which no further frame is taken. hyper's own 400 kB would let
-/// a slow client hold as much of the memory budget.
-const WRITE_BUFFER: usize = 64 * 1024;
 
 /// Where requests come from.
 #[derive(Debug)]
@@ -52,21 +47,24 @@ pub async fn run(
 ) -> io::Result<()> {
     measure::install();
     let limits = config.limits;
+    let tls = config.door.tls.clone();
     let app = App::new(config, listeners.clients.local_addr()?);
     let doors = Doors {
-        clients: Door::new(listeners.clients, limits.max_connections),
+        clients: Door::new(listeners.clients, limits.max_connections, tls),
         operators: listeners
             .operators
-            .map(|listener| Door::new(listener, OPERATORS)),
+            .map(|listener| Door::new(listener, OPERATORS, None)),
     };
     let has_operators = doors.operators.is_some();
     let serving = Services {
         clients: Arc::new(Service::for_clients(app.clone(), has_operators)),
         operators: Arc::new(Service::for_operators(app.clone())),
+        unencrypted: Arc::new(Service::unencrypted(app.clone())),
     };
     let stopping = Services {
         clients: Arc::new(Service::stopping(app.clone(), false)),
         operators: Arc::new(Service::stopping(app.clone(), true)),
+        unencrypted: Arc::new(Service::unencrypted(app.clone())),
     };
     let running = Connections::new(limits.header_timeout);
     tokio::select! {
@@ -107,6 +105,7 @@ pub async fn run(
 struct Door {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    tls: Option<Tls>,
 }
 
 struct Doors {
@@ -118,6 +117,8 @@ struct Doors {
 struct Services {
     clients: Arc<Service>,
     operators: Arc<Service>,
+    /// What is told to whoever does not speak TLS where it is spoken.
+    unencrypted: Arc<Service>,
 }
 
 /// Connections that end together.
@@ -145,16 +146,18 @@ impl Doors {
     /// Lets in whoever comes.
     async fn serve(&self, services: &Services, connections: &Connections) -> Infallible {
         loop {
-            let ((stream, peer, place), service) = tokio::select! {
-                accepted = self.clients.accept() => (accepted, &services.clients),
-                accepted = self.accept_operator() => (accepted, &services.operators),
+            let ((stream, peer, place), service, tls) = tokio::select! {
+                accepted = self.clients.accept() => (accepted, &services.clients, self.clients.tls.as_ref()),
+                accepted = self.accept_operator() => (accepted, &services.operators, None),
             };
             let connection = Connection {
                 service: service.clone(),
+                tls: tls.map(|tls| (tls.acceptor(), services.unencrypted.clone())),
                 header_timeout: connections.header_timeout,
                 keep_alive: connections.keep_alive,
                 draining: connections.draining.clone(),
                 broken: connections.broken.clone(),
+                streams: connections.tracker.clone(),
                 _place: place,
             };
             connections.tracker.spawn(connection.serve(stream, peer));
@@ -170,10 +173,11 @@ impl Doors {
 }
 
 impl Door {
-    fn new(listener: TcpListener, places: usize) -> Door {
+    fn new(listener: TcpListener, places: usize, tls: Option<Tls>) -> Door {
         Door {
             listener,
             places: Arc::new(Semaphore::new(places)),
+            tls,
         }
     }
 
@@ -189,55 +193,6 @@ impl Door {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
-        }
-    }
-}
-
-struct Connection {
-    service: Arc<Service>,
-    header_timeout: Duration,
-    keep_alive: bool,
-    draining: CancellationToken,
-    broken: CancellationToken,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    async fn serve(self, stream: TcpStream, peer: SocketAddr) {
-        // Frames are written whole; waiting to fill packets only delays the last of them.
-        let _ = stream.set_nodelay(true);
-        let reset = ResetFlag::default();
-        let socket = TokioIo::new(Socket::new(stream, reset.clone()));
-        let service = self.service;
-        let answer = {
-            let reset = reset.clone();
-            hyper::service::service_fn(move |request| {
-                let (service, reset) = (service.clone(), reset.clone());
-                async move { Ok::<_, Infallible>(service.answer(request, peer, reset).await) }
-            })
-        };
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.header_timeout)
-            .keep_alive(self.keep_alive)
-            .max_buf_size(WRITE_BUFFER)
-            .serve_connection(socket, answer);
-        tokio::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = self.draining.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    ended = connection.as_mut() => ended,
-                    () = self.broken.cancelled() => {
-                        reset.set();
-                        return;
-                    }
-                }
-            }
-        };
-        if let Err(error) = ended {
-            debug!(%peer, %error, "a connection broke");
         }
     }
 }

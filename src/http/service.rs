@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, Request, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
 use tower::ServiceExt;
 
 use super::page::Reader;
@@ -17,6 +18,7 @@ use super::request_id::RequestId;
 use super::socket::ResetFlag;
 use super::tally::Tally;
 use super::{DoorConfig, Problem, cors};
+use crate::link::without_token;
 use crate::store::embedded::{self, EmbeddedStore};
 
 /// The header that carries a request's id, both ways.
@@ -66,6 +68,9 @@ impl Service {
         let is_store = store.is_some();
         let mut response = match (one_host(&mut request), store) {
             (Err(problem), _) => problem.into_response(),
+            (Ok(()), None) if !is_text(request.uri().path()) => {
+                Problem::not_found(&without_token(request.uri().path())).into_response()
+            }
             (Ok(()), Some(store)) => store.serve(request).await.map(Body::new),
             (Ok(()), None) if origin.is_some() && cors::is_preflight(&request) => cors::preflight(),
             (Ok(()), None) => self.route(request, &id, &details, peer, &reset).await,
@@ -129,6 +134,11 @@ impl Service {
             Err(never) => match never {},
         }
     }
+}
+
+/// Whether a path says text: keys, names and tokens of ours are all UTF-8. What it leads to otherwise is nowhere.
+fn is_text(path: &str) -> bool {
+    percent_decode_str(path).decode_utf8().is_ok()
 }
 
 /// Sees to it that a request names one host (RFC 9112 §3.2), in the Host header, where HTTP/2 need not have one

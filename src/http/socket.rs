@@ -8,9 +8,10 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -23,6 +24,12 @@ pub struct ResetFlag(Arc<State>);
 struct State {
     failed: AtomicBool,
     unfinished: AtomicBool,
+    /// Each answer ends for itself (HTTP/2): the connection survives one that fails.
+    apart: AtomicBool,
+    /// Requests so far.
+    begun: AtomicU64,
+    /// Of these, whose answers have not ended.
+    under_way: AtomicUsize,
     /// What waits until the client has taken all that was sent.
     receipts: Mutex<Vec<Receipt>>,
 }
@@ -34,6 +41,7 @@ impl fmt::Debug for State {
         f.debug_struct("State")
             .field("failed", &self.failed)
             .field("unfinished", &self.unfinished)
+            .field("under_way", &self.under_way)
             .finish_non_exhaustive()
     }
 }
@@ -44,6 +52,42 @@ impl ResetFlag {
         self.0.failed.store(true, Ordering::Release);
     }
 
+    /// From now on answers end each for itself, in a way that clients see: no failure of one is the connection's.
+    pub fn answers_end_apart(&self) {
+        self.0.apart.store(true, Ordering::Release);
+    }
+
+    /// Whether they do.
+    pub fn ends_apart(&self) -> bool {
+        self.0.apart.load(Ordering::Acquire)
+    }
+
+    /// An answer broke off in its middle. Where its end is not told apart from the connection's, that has failed too.
+    pub fn answer_failed(&self) {
+        if !self.ends_apart() {
+            self.set();
+        }
+    }
+
+    /// A request has come; the value returned is to live as long as its answer.
+    pub fn begin(&self) -> UnderWay {
+        self.0.begun.fetch_add(1, Ordering::AcqRel);
+        self.0.under_way.fetch_add(1, Ordering::AcqRel);
+        UnderWay(self.0.clone())
+    }
+
+    /// Completes when for `pause` no request came and no answer was under way.
+    pub async fn idle_for(&self, pause: Duration) {
+        loop {
+            let before = self.0.begun.load(Ordering::Acquire);
+            tokio::time::sleep(pause).await;
+            let busy = self.0.under_way.load(Ordering::Acquire) > 0;
+            if !busy && self.0.begun.load(Ordering::Acquire) == before {
+                return;
+            }
+        }
+    }
+
     /// Whether the connection has failed.
     pub fn is_set(&self) -> bool {
         self.0.failed.load(Ordering::Acquire)
@@ -52,6 +96,7 @@ impl ResetFlag {
     /// Whether a body is under way whose end a client may see in that of the connection. Said before its head is sent,
     /// and taken back when all of it was handed over.
     pub fn unfinished(&self, unfinished: bool) {
+        let unfinished = unfinished && !self.ends_apart();
         self.0.unfinished.store(unfinished, Ordering::Release);
     }
 
@@ -81,8 +126,19 @@ impl ResetFlag {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn resets(&self) -> bool {
+    /// Whether it is to end in a reset.
+    pub(super) fn resets(&self) -> bool {
         self.is_set() || self.0.unfinished.load(Ordering::Acquire)
+    }
+}
+
+/// A request whose answer has not ended.
+#[derive(Debug)]
+pub struct UnderWay(Arc<State>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is to be packaged, and what became of it: what a queue keeps as JSON.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::manifest::StateSpace;
@@ -27,16 +28,19 @@ pub struct Order {
 }
 
 /// An object to be written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Target {
     /// Its bucket.
+    #[schema(value_type = String)]
     pub bucket: Bucket,
     /// Its key.
     pub key: String,
 }
 
 /// How the bytes of objects get into the archive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
     /// Large objects are copied within the store where it can do that, and all else is streamed
@@ -49,7 +53,9 @@ pub enum Method {
 }
 
 /// How much of the archive is read back once it stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Verify {
     /// The directory, and the CRC-32s of a sample of the entries

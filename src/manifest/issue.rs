@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::freeze::{Chosen, FreezeError, Scan, freeze, scanned};
@@ -51,10 +52,12 @@ pub struct Wish {
 }
 
 /// A link that was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Link)]
 pub struct Issued {
     /// The id of the link, which logs name and revocation takes; no credential.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Uuid)]
     pub id: Uuid,
     /// The page for people.
     pub page_url: String,
@@ -70,12 +73,15 @@ pub struct Issued {
     pub etag: String,
     /// Whether it asks for a passphrase.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
     pub passphrase: bool,
     /// How often its archive may be downloaded whole.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
     pub max_downloads: Option<NonZeroU32>,
     /// When the link ends.
     #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub expires_at: OffsetDateTime,
 }
 

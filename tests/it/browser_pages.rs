@@ -13,6 +13,8 @@ use crate::support::browser::Browser;
 use crate::support::eyes::LOOKS;
 use crate::support::readers::Reader;
 use crate::support::server::Server;
+use crate::support::synthetic::object::SyntheticObject;
+use crate::support::synthetic::{Options, Synthetic};
 use crate::support::walk::{difference, folder};
 
 /// A server with files of all kinds, and a link to them.
@@ -188,9 +190,70 @@ async fn every_page_is_fit_for_everybody() {
         browser.approves("search", look).await;
         browser.open(&format!("{page}?q=nothing")).await;
         browser.approves("nothing", look).await;
+        browser.open(&format!("{}/docs", server.url)).await;
+        browser.click(".docs details summary").await;
+        browser.approves("docs", look).await;
         browser.open(gone_page).await;
         // The status of the page itself is told in the console as well.
         browser.console().await;
         browser.approves("revoked", look).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passphrase_opens_the_page_and_the_archive() {
+    let Some(browser) = Browser::start().await else {
+        return;
+    };
+    let server = Server::local();
+    server.drop_in("a.pdf", "content");
+    let asked = json!({"filename": "kept.zip", "passphrase": "long enough"});
+    let link = create(&server, &asked).await;
+    let page = link.answer["page_url"].as_str().unwrap();
+    // What is entered in the prompt is sent as what stands in front of the host, and kept for what lies below.
+    let right = page.replace("http://", "http://x:long%20enough@");
+    browser.open(&right).await;
+    assert_eq!(browser.text("h1").await, "kept.zip");
+    browser.click(".programs summary").await;
+    let lines = browser.text(".programs").await;
+    for line in [
+        "wget -c --user=x --ask-password '",
+        "curl -fLO -C - -u x '",
+        "--http-passwd=",
+    ] {
+        assert!(lines.contains(line), "{line}: {lines}");
+    }
+    browser.click("a.button").await;
+    let archive = browser.downloaded("kept.zip").await;
+    let given = [("authorization", "Basic eDpsb25nIGVub3VnaA==")];
+    let whole = server.send("GET", &link.path, &given).await.body;
+    assert!(fs::read(archive).unwrap() == whole);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_files_are_pages_and_no_giant_one() {
+    let Some(browser) = Browser::start().await else {
+        return;
+    };
+    let objects = (0..100_000).map(|n| SyntheticObject::new(format!("{n:06}.pdf"), 10));
+    let store = Synthetic::start(objects, Options::default()).await;
+    let server = Server::over(&store.endpoint());
+    let link = create(&server, &json!({"filename": "many.zip"})).await;
+    let page = link.answer["page_url"].as_str().unwrap();
+    for (query, shows) in [
+        ("", "000000.pdf"),
+        ("?page=1000", "099999.pdf"),
+        ("?q=054321", "054321.pdf"),
+    ] {
+        browser.open(&format!("{page}{query}")).await;
+        browser.shows(".items", shows).await;
+        let count = browser
+            .finds("return document.querySelectorAll('.items .file').length")
+            .await;
+        assert!(count.as_u64().unwrap() <= 100, "{count}");
+        let size = browser
+            .finds("return document.documentElement.outerHTML.length")
+            .await;
+        assert!(size.as_u64().unwrap() < 100_000, "{size} characters");
     }
 }

@@ -15,7 +15,7 @@ use crate::support::synthetic::{Options, Synthetic};
 const OWNER: &str = "owner-key-0123456789";
 
 /// What `sheaf key new` makes.
-fn new_key(arguments: &[&str]) -> (String, String) {
+pub(crate) fn new_key(arguments: &[&str]) -> (String, String) {
     let home = tempfile::tempdir().unwrap();
     let mut command = sheaf(home.path());
     command
@@ -30,7 +30,7 @@ fn new_key(arguments: &[&str]) -> (String, String) {
 }
 
 /// A server of a folder that knows these keys.
-fn keyed(lines: &[&str]) -> Server {
+pub(crate) fn keyed(lines: &[&str]) -> Server {
     Server::with(|command, home| {
         let file = home.join("keys");
         fs::write(&file, lines.join("\n")).unwrap();

@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod api;
 mod archives;
 mod browser;
 mod browser_pages;
@@ -45,4 +46,5 @@ mod shutdown;
 mod store_options;
 mod strict;
 mod synthetic;
+mod tls;
 mod verify;

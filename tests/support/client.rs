@@ -1,13 +1,17 @@
-//! A plain HTTP/1.1 client: one connection a request, nothing retried, nothing decoded but the transfer coding.
+//! A plain HTTP/1.1 client, also under TLS: one connection a request, nothing retried, nothing decoded but the transfer
+//! coding.
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use url::Url;
+
+use super::tls;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +55,10 @@ async fn send(
         url.host_str().expect("a host"),
         url.port_or_known_default().expect("a port")
     );
-    let stream = TcpStream::connect(&authority).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
+    let mut sender = match url.scheme() {
+        "https" => speak(tls::connect(&authority, "http/1.1").await?).await?,
+        _ => speak(TcpStream::connect(&authority).await?).await?,
+    };
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let mut request = Request::builder().method(method).uri(target);
     if !headers.iter().any(|(name, _)| *name == "host") {
@@ -65,6 +70,14 @@ async fn send(
     Ok(sender
         .send_request(request.body(Full::new(body)).expect("a request"))
         .await?)
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<SendRequest<Full<Bytes>>, hyper::Error> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 /// Sends one request and reads its whole answer.

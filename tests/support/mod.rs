@@ -5,6 +5,7 @@
 //! | [`browser`] | a real browser, driven by tests |
 //! | [`client`] | plain HTTP GETs, measured as they come |
 //! | [`cut`] | a TCP connection that can be cut at a byte |
+//! | [`described`] | answers held against the description of the API |
 //! | [`downloaders`] | the programs with which people download |
 //! | [`eyes`] | what somebody sees of a page, and whether everybody can |
 //! | [`halfway`] | a download that stands still in its middle |
@@ -22,6 +23,7 @@
 //! | [`stores`] | other people's stores, started and stopped |
 //! | [`strict`] | a reader of our own that accepts only archives by our own rules, while they come |
 //! | [`synthetic`] | an S3 server over HTTP whose objects need neither memory nor disk, and that fails on demand |
+//! | [`tls`] | a certificate authority that all clients trust |
 //! | [`tools`] | whether an outside program is installed |
 //! | [`wait`] | waiting for what can only be looked at |
 //! | [`walk`] | what an archive holds, and what a folder holds after extraction |
@@ -30,6 +32,7 @@
 pub mod browser;
 pub mod client;
 pub mod cut;
+pub mod described;
 pub mod downloaders;
 pub mod eyes;
 pub mod halfway;
@@ -48,6 +51,7 @@ pub mod sparse;
 pub mod stores;
 pub mod strict;
 pub mod synthetic;
+pub mod tls;
 pub mod tools;
 pub mod wait;
 pub mod walk;

@@ -8,9 +8,7 @@ use serde_json::Value;
 use super::client::Answered;
 
 /// The description of the API, as the server hands it out.
-static API: LazyLock<Value> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../../src/http/openapi.json")).expect("a document of JSON")
-});
+static API: LazyLock<Value> = LazyLock::new(sheaf::http::api::described);
 
 /// One error.
 #[derive(Debug)]
@@ -77,7 +75,7 @@ pub fn is_described(method: &str, path: &str, status: u16) -> bool {
 
 /// Every `type` that the description of the API knows.
 pub fn kinds() -> Vec<String> {
-    let kinds = &API["components"]["schemas"]["Problem"]["properties"]["type"]["enum"];
+    let kinds = &API["components"]["schemas"]["ProblemDetails"]["properties"]["type"]["enum"];
     let kinds = kinds.as_array().expect("a list of types");
     kinds
         .iter()

@@ -4,10 +4,12 @@ use axum::body::Body;
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::Problem;
 use crate::http::caller::Caller;
-use crate::http::links::request::{Asked, BODY_LIMIT};
+use crate::http::links::request::{Asked, BODY_LIMIT, LinkRequest};
 use crate::http::manifests::read;
 use crate::http::routes::App;
 use crate::job::{Method, Target, Verify};
@@ -39,9 +41,11 @@ pub enum Source {
 }
 
 /// How it is to be packaged; every field may be left out.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct Options {
+    /// A link that there is, by its URL, its token or its id; in the place of a selection.
     link: Option<String>,
+    /// The object that the archive becomes; among sheaf's own objects where absent.
     to: Option<To>,
     /// How the bytes get into the archive.
     #[serde(default)]
@@ -55,13 +59,37 @@ pub struct Options {
 }
 
 /// Where the archive goes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum To {
     /// `s3://bucket/key`.
     Url(String),
     /// The same in parts; the bucket may be the default one.
     Place { bucket: Option<String>, key: String },
+}
+
+/// The fields of a link, and those of a job.
+impl PartialSchema for JobRequest {
+    fn schema() -> RefOr<Schema> {
+        let mut all = LinkRequest::schema();
+        if let (RefOr::T(Schema::Object(all)), RefOr::T(Schema::Object(own))) =
+            (&mut all, Options::schema())
+        {
+            all.properties.extend(own.properties);
+            all.description = Some(
+                "A selection as for a link, or a link that there is; and where the archive goes."
+                    .to_owned(),
+            );
+        }
+        all
+    }
+}
+
+impl ToSchema for JobRequest {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        LinkRequest::schemas(schemas);
+        Options::schemas(schemas);
+    }
 }
 
 impl JobRequest {

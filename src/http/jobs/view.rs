@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use serde::Serialize;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use crate::disposition;
 use crate::http::Problem;
@@ -15,7 +16,8 @@ use crate::job::{Method, Packaged, Phase, Target};
 use crate::manifest::issue::{segment, unix};
 
 /// A job as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Job)]
 pub struct JobView {
     /// Its id.
     pub id: String,
@@ -25,6 +27,7 @@ pub struct JobView {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancelling: bool,
     /// The id of the link that it packages.
+    #[schema(value_type = uuid::Uuid)]
     pub link: String,
     /// The name of the archive.
     pub filename: String,
@@ -53,6 +56,7 @@ pub struct JobView {
         with = "time::serde::rfc3339::option",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub estimated_end: Option<OffsetDateTime>,
     /// Why nothing is copied within the store.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,18 +66,21 @@ pub struct JobView {
     pub error: Option<String>,
     /// When it was asked for.
     #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,
     /// When it was first begun.
     #[serde(
         with = "time::serde::rfc3339::option",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<OffsetDateTime>,
     /// When it ended.
     #[serde(
         with = "time::serde::rfc3339::option",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<OffsetDateTime>,
     /// The page of the link; absent where the server does not know its own name.
     #[serde(skip_serializing_if = "Option::is_none")]

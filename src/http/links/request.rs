@@ -7,9 +7,10 @@ use axum::body::Body;
 use futures::StreamExt;
 use http::{HeaderMap, HeaderName, header};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::super::Problem;
-use super::super::manifests::read;
+use super::super::manifests::{OneOrMany, read};
 use super::super::query::Query;
 use crate::manifest::jsonl::CONTENT_TYPE;
 use crate::manifest::list::{ListReader, Wanted};
@@ -46,25 +47,38 @@ pub struct Asked {
 }
 
 /// The body in JSON; every field may be left out.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Fields {
+pub struct LinkRequest {
+    /// The server's default bucket where absent.
     bucket: Option<String>,
+    /// Keys begin with this. With `keys`, all of them must; names in the archive lose it up to its last `/`.
     prefix: Option<String>,
+    /// These objects instead of a prefix and patterns; each once.
     keys: Option<Vec<String>>,
+    /// A glob on the key below the prefix, or a list of them; `*.pdf` where absent.
     #[serde(default, deserialize_with = "one_or_many")]
+    #[schema(required = false, value_type = OneOrMany)]
     include: Vec<String>,
+    /// The name under which the archive is saved; after the prefix where absent.
     filename: Option<String>,
+    /// Life of the link in seconds; seven days where absent.
+    #[schema(minimum = 1, maximum = 315_619_200)]
     expires_in: Option<u64>,
+    /// `scan` reads what the store has no CRC-32 of once, so that the archive has no data descriptors and no range ever waits.
     crc: Option<Crc>,
+    /// Recipients must give it as the password of HTTP Basic. Kept as a salted, slow hash only.
+    #[schema(min_length = 8, max_length = 1024)]
     passphrase: Option<String>,
+    /// How often the archive may be downloaded whole: an answer counts that carried its last byte to a client that took it.
+    #[schema(value_type = Option<u32>, minimum = 1)]
     max_downloads: Option<NonZeroU32>,
 }
 
 /// Where rows have their CRC-32 from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Crc {
+pub enum Crc {
     /// From the store alone.
     Stored,
     /// What the store does not tell is read and hashed.
@@ -91,7 +105,8 @@ impl Asked {
 async fn fields(query: Option<&str>, headers: &HeaderMap, body: Body) -> Result<Asked, Problem> {
     let query = Query::parse(query, &["crc"])?;
     let in_query = crc(&query)?;
-    Asked::of(read(headers, body, BODY_LIMIT).await?, in_query)
+    let fields: LinkRequest = read(headers, body, BODY_LIMIT).await?;
+    Asked::of(fields, in_query)
 }
 
 impl Asked {
@@ -99,7 +114,7 @@ impl Asked {
     ///
     /// # Errors
     /// 400 `malformed-body`.
-    fn of(fields: Fields, in_query: Option<Crc>) -> Result<Asked, Problem> {
+    fn of(fields: LinkRequest, in_query: Option<Crc>) -> Result<Asked, Problem> {
         if fields.keys.is_some() && !fields.include.is_empty() {
             return Err(Problem::malformed_body("name either keys or patterns"));
         }

@@ -4,6 +4,7 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::as_json;
 use crate::http::Problem;
@@ -11,12 +12,13 @@ use crate::http::caller::Caller;
 use crate::http::query::Query;
 use crate::http::record::Details;
 use crate::http::routes::App;
+use crate::store::StoreErrorKind;
 
 /// Folders and files of a page.
 const PAGE: i32 = 200;
 
 /// Where a caller may begin.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Places {
     places: Vec<Place>,
     /// Whether other buckets may be named as well.
@@ -24,14 +26,14 @@ pub struct Places {
 }
 
 /// A prefix of a bucket.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Place {
     bucket: String,
     prefix: String,
 }
 
 /// A page of a folder.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Folder {
     folders: Vec<String>,
     files: Vec<File>,
@@ -40,13 +42,23 @@ pub struct Folder {
 }
 
 /// An object.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct File {
     key: String,
     size: u64,
 }
 
 /// Answers with the buckets and prefixes that the caller may begin with.
+#[utoipa::path(
+    get,
+    path = "/v1/places",
+    operation_id = "listPlaces",
+    tag = "browsing",
+    summary = "Where the caller may begin",
+    responses((status = 200, description = "Buckets and prefixes.", body = Places)),
+    security((), ("apiKey" = [])),
+    extensions(("x-problems" = json!(["KEY"]))),
+)]
 pub async fn places(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
     let place = |bucket: &str, prefix: &str| Place {
         bucket: bucket.to_owned(),
@@ -79,6 +91,21 @@ pub async fn places(State(app): State<App>, Extension(caller): Extension<Caller>
 ///
 /// # Errors
 /// 400 for a malformed query; 403 `out-of-scope`; else as the store says.
+#[utoipa::path(
+    get,
+    path = "/v1/folder",
+    operation_id = "listFolder",
+    tag = "browsing",
+    summary = "A page of what lies directly below a prefix",
+    params(
+        ("bucket" = Option<String>, Query, description = "The bucket; the server's default one where absent."),
+        ("prefix" = Option<String>, Query, description = "Up to and with the last `/`."),
+        ("from" = Option<String>, Query, description = "`next` of the page before."),
+    ),
+    responses((status = 200, description = "Folders and files.", body = Folder)),
+    security((), ("apiKey" = [])),
+    extensions(("x-problems" = json!(["KEY", "SCOPE", "QUERY", "SELECTION", "STORE"]))),
+)]
 pub async fn folder(
     State(app): State<App>,
     Extension(details): Extension<Details>,
@@ -91,7 +118,14 @@ pub async fn folder(
     let (bucket, prefix) = (selection.bucket(), selection.prefix());
     details.selection(bucket.as_str(), prefix);
     let from = query.one("from")?;
-    let page = app.config.store.folder(bucket, prefix, from, PAGE).await?;
+    let page = app.config.store.folder(bucket, prefix, from, PAGE).await;
+    let page = page.map_err(|error| match (&error.kind, from) {
+        // The only thing in this request that a store can find malformed is its own word, given back.
+        (StoreErrorKind::Unexpected { status: 400, .. }, Some(from)) => {
+            Problem::malformed_query(&format!("from={from:?} is not what \"next\" of a page was"))
+        }
+        _ => error.into(),
+    })?;
     let own = &app.config.links.state_prefix;
     let is_file = |key: &str| key != prefix && !crate::manifest::selection::is_own(key, own);
     let files = page.files.into_iter().filter(|(key, _)| is_file(key));

@@ -109,7 +109,7 @@ fn body(texts: Texts, below: &str) -> Markup {
                     li.link {
                         div.name { a.url {} " " span.fine.what {} }
                         div.fine { span.facts {} }
-                        div.fine { (texts.ends()) " " span.ends {} " · " strong.downloads {} " " (texts.downloads()) " " span.last {} }
+                        div.fine { (texts.ends()) " " span.ends {} " · " strong.downloads data-one=(texts.one_download()) data-many=(texts.downloads()) {} " " span.last {} }
                         div.row {
                             code.visually-hidden {}
                             button.copy type="button" hidden data-done=(texts.copied()) { (texts.copy()) }

@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::as_json;
 use crate::http::Problem;
@@ -18,14 +19,17 @@ use crate::manifest::issue::at;
 const MOST: usize = 100;
 
 /// The newest links.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KnownLinks)]
 pub struct Links {
     links: Vec<Link>,
 }
 
 /// One of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KnownLink)]
 pub struct Link {
+    #[schema(value_type = uuid::Uuid)]
     id: String,
     /// The page for people; left out where the server does not know its own name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,8 +40,10 @@ pub struct Link {
     count: usize,
     bytes: u64,
     #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     expires_at: OffsetDateTime,
     /// Since this server began.
     downloads: Downloads,
@@ -47,6 +53,16 @@ pub struct Link {
 ///
 /// # Errors
 /// 409 `no-state-bucket`; else as the store says.
+#[utoipa::path(
+    get,
+    path = "/v1/links",
+    operation_id = "listLinks",
+    tag = "links",
+    summary = "The newest hundred links in the caller's scope, with their downloads",
+    responses((status = 200, description = "The newest first.", body = Links)),
+    security((), ("apiKey" = [])),
+    extensions(("x-problems" = json!(["KEY", "STORE", "LINKS"]))),
+)]
 pub async fn list(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,

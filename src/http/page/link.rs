@@ -46,6 +46,23 @@ struct Asked {
 ///
 /// # Errors
 /// 403 and 410 for links that are of no use; 404 for a folder that the link does not have; else as the store says.
+#[utoipa::path(
+    get,
+    path = "/d/{link}",
+    operation_id = "linkPage",
+    tag = "recipients",
+    summary = "The page of a link, for people",
+    description = "In English or Portuguese by `Accept-Language`. Parameters that are not known are ignored.",
+    params(
+        ("link" = String, Path, description = "The token of the link: a credential."),
+        ("folder" = Option<String>, Query, description = "The folder that is shown, from the top of the archive; all of it where absent."),
+        ("q" = Option<String>, Query, description = "Only files whose path has all of these words, without regard to case and accents."),
+        ("page" = Option<u64>, Query, minimum = 1, description = "Which page of them, from 1 on."),
+    ),
+    responses((status = 200, description = "The page. It works without its script, and loads nothing from elsewhere.", content_type = "text/html", body = String)),
+    security((), ("passphrase" = [])),
+    extensions(("x-problems" = json!(["LINK", "FOUND", "STORE"]))),
+)]
 pub async fn show(
     State(app): State<App>,
     Extension(details): Extension<Details>,
@@ -345,13 +362,22 @@ impl Page<'_> {
         let texts = self.texts;
         let page = format!("{base}/d/{}", self.token);
         let zip = format!("{page}{}", self.zip());
+        // Any user name will do; wget and curl ask for the passphrase themselves.
+        let (wget, curl, aria2) = match self.open.frozen.header().passphrase {
+            Some(_) => (
+                " --user=x --ask-password",
+                " -u x",
+                format!(" --http-user=x --http-passwd='{}'", texts.passphrase()),
+            ),
+            None => ("", "", String::new()),
+        };
         let lines = [
-            ("wget", format!("wget -c '{zip}'")),
-            ("curl", format!("curl -fLO -C - '{zip}'")),
-            ("aria2", format!("aria2c -x8 -s8 '{zip}'")),
+            ("wget", format!("wget -c{wget} '{zip}'")),
+            ("curl", format!("curl -fLO -C -{curl} '{zip}'")),
+            ("aria2", format!("aria2c -x8 -s8{aria2} '{zip}'")),
             (
                 texts.each_file(),
-                format!("curl -fsS '{page}/manifest.jsonl?as=aria2' | aria2c -i -"),
+                format!("curl -fsS{curl} '{page}/manifest.jsonl?as=aria2' | aria2c -i -"),
             ),
             (texts.manifest(), format!("{page}/manifest.jsonl")),
         ];

@@ -11,8 +11,12 @@
     const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte", "petabyte"];
     let unit = 0;
     for (; bytes >= 1000 && unit + 1 < units.length; unit++) bytes /= 1000;
-    return new Intl.NumberFormat(tag, { style: "unit", unit: units[unit], maximumFractionDigits: 1 }).format(bytes);
+    // A byte in short form is "byte", however many there are.
+    const unitDisplay = unit ? "short" : "long";
+    return new Intl.NumberFormat(tag, { style: "unit", unit: units[unit], unitDisplay, maximumFractionDigits: 1 }).format(bytes);
   };
+  // So many of what an element has the words for.
+  const several = (number, { one, many }) => (number === 1 ? one : `${amount(number)} ${many}`);
   const element = (name, text, properties) => Object.assign(document.createElement(name), { textContent: text }, properties);
   // A name that turns its text around shows as what it is.
   const shown = (name) => name.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, "\ufffd");
@@ -131,7 +135,7 @@
       const last = lines.pop();
       if (!last) continue;
       const { count, bytes, done: all } = JSON.parse(last);
-      told.textContent = `${count === 1 ? told.dataset.one : `${amount(count)} ${told.dataset.many}`}, ${size(bytes)}${all ? "" : " …"}`;
+      told.textContent = `${several(count, told.dataset)}, ${size(bytes)}${all ? "" : " …"}`;
       told.dataset.done = all;
     }
   });
@@ -157,9 +161,9 @@
       find("a.url").textContent = shown(link.filename);
       if (link.page_url) find("a.url").href = link.page_url;
       find(".what").textContent = shown(`s3://${link.bucket}/${link.prefix}`);
-      find(".facts").textContent = `${amount(link.count)} · ${size(link.bytes)} · ${moment(link.created_at)}`;
+      find(".facts").textContent = `${several(link.count, get("count").dataset)} · ${size(link.bytes)} · ${moment(link.created_at)}`;
       find(".ends").textContent = moment(link.expires_at);
-      find(".downloads").textContent = amount(link.downloads.count);
+      find(".downloads").textContent = several(link.downloads.count, find(".downloads").dataset);
       const [last] = link.downloads.last;
       find(".last").textContent = last ? `(${moment(last.at)}${last.client ? `, ${last.client}` : ""})` : "";
       find("code").textContent = link.page_url ?? "";

@@ -142,6 +142,10 @@ texts! {
     ends: "Ends", "Expira em";
     /// After their number.
     downloads: "downloads", "downloads";
+    /// A single one.
+    one_download: "1 download", "1 download";
+    /// Stands for the passphrase in a line to paste.
+    passphrase: "PASSPHRASE", "SENHA";
     /// Takes a link back.
     revoke: "Take back", "Cancelar link";
     /// Asks whether that is meant.

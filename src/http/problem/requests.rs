@@ -80,6 +80,15 @@ impl Problem {
         .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
+    pub(in crate::http) fn unencrypted() -> Problem {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "https-needed",
+            "This is an HTTPS server",
+            "what was sent here was not encrypted: ask again with https:// in place of http://; if it held a key, a passphrase or a link, others may have read it on its way",
+        )
+    }
+
     pub(in crate::http) fn unauthorized(detail: &str) -> Problem {
         Problem::new(
             StatusCode::UNAUTHORIZED,
