@@ -7,7 +7,7 @@
 //! | [`desk`] | what a running job is given by whoever runs it |
 //! | [`progress`] | how far it is |
 //! | [`failure`] | why it did not come to its end, and whether to try again |
-//! | [`package`] | from a frozen manifest to an archive in a bucket |
+//! | [`mod@package`] | from a frozen manifest to an archive in a bucket |
 //! | [`queue`] | which jobs there are, and who works on them; knows nothing of S3 |
 //! | [`run`] | jobs of the queue, packaged |
 //!

@@ -15,7 +15,7 @@
 //! | `enter` | new jobs, within what their owners may have; looking at jobs, cancelling, forgetting |
 //! | [`claim`] | taking a job, and every way of handing it back |
 //! | [`lease`] | holding a job: the heartbeat |
-//! | [`work`] | slots that take jobs one after the other |
+//! | [`mod@work`] | slots that take jobs one after the other |
 
 pub mod claim;
 mod connect;
