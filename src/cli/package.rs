@@ -180,6 +180,7 @@ pub async fn run(args: PackageArgs) -> Result<(), CliError> {
     signals
         .quietly(|stop| async move {
             let (keys, _) = keys.open()?;
+            let mut made = None;
             let job = match &args.cancel {
                 Some(id) => {
                     here.queue.cancel(id).await?;
@@ -197,6 +198,7 @@ pub async fn run(args: PackageArgs) -> Result<(), CliError> {
                     };
                     let issued = issue(&store, &here.library, &keys, wish, SystemTime::now());
                     let issued = issued.await?.id;
+                    made = Some(issued);
                     here.entered(issued, &args).await?
                 }
             };
@@ -206,17 +208,27 @@ pub async fn run(args: PackageArgs) -> Result<(), CliError> {
             if args.cancel.is_some() {
                 return cancelled(&ended);
             }
-            let (ask, packaged) = here.result(&ended)?;
+            let asked = ask(&ended)?;
+            let packaged = match result(&ended) {
+                Ok(packaged) => packaged,
+                Err(error) => {
+                    // Nobody has heard of the link. If it cannot be taken away, it ends by itself.
+                    if made == Some(asked.order.manifest) {
+                        let _ = here.library.revoke(asked.order.manifest).await;
+                    }
+                    return Err(error);
+                }
+            };
             let now = SystemTime::now();
-            let rest = Duration::from_secs(ask.expires.saturating_sub(unix(now)).max(1));
+            let rest = Duration::from_secs(asked.expires.saturating_sub(unix(now)).max(1));
             let Target { bucket, key } = &packaged.target;
-            let name = Some(disposition::attachment(&ask.filename));
+            let name = Some(disposition::attachment(&asked.filename));
             let signed = store.presign_get(bucket, key, None, now, URL_LIFE.min(rest), name);
-            let token = keys.sign(ask.order.manifest, ask.expires);
+            let token = keys.sign(asked.order.manifest, asked.expires);
             let page_url = base.or(site).map(|base| format!("{base}/d/{token}"));
             output::result(&Summary {
                 job: ended.id.clone(),
-                link: ask.order.manifest.to_string(),
+                link: asked.order.manifest.to_string(),
                 to: format!("s3://{bucket}/{key}"),
                 url: signed.await.map_err(|error| CliError::Link(error.into()))?,
                 bytes: packaged.bytes,
@@ -228,9 +240,9 @@ pub async fn run(args: PackageArgs) -> Result<(), CliError> {
                 verified: packaged.verified,
                 zip_url: page_url
                     .as_ref()
-                    .map(|page| format!("{page}/{}", segment(&ask.filename))),
+                    .map(|page| format!("{page}/{}", segment(&asked.filename))),
                 page_url,
-                expires_at: at(ask.expires),
+                expires_at: at(asked.expires),
             })
         })
         .await
@@ -382,22 +394,27 @@ impl Here {
             tokio::time::sleep(LOOK).await;
         }
     }
+}
 
-    /// What a job came to.
-    fn result(&self, job: &Job) -> Result<(Ask, Packaged), CliError> {
-        let failed = |reason: String| CliError::Job {
-            job: job.id.clone(),
-            reason,
-        };
-        match job.state {
-            State::Done => {
-                let unreadable = |error: serde_json::Error| failed(error.to_string());
-                let ask = serde_json::from_str(&job.request).map_err(unreadable)?;
-                let packaged = serde_json::from_str(&job.result).map_err(unreadable)?;
-                Ok((ask, packaged))
-            }
-            State::Cancelled => Err(failed("it was cancelled".to_owned())),
-            _ => Err(failed(job.error.clone())),
+/// What a job was about.
+fn ask(job: &Job) -> Result<Ask, CliError> {
+    serde_json::from_str(&job.request).map_err(|error| failed(job, error.to_string()))
+}
+
+/// What a job came to.
+fn result(job: &Job) -> Result<Packaged, CliError> {
+    match job.state {
+        State::Done => {
+            serde_json::from_str(&job.result).map_err(|error| failed(job, error.to_string()))
         }
+        State::Cancelled => Err(failed(job, "it was cancelled".to_owned())),
+        _ => Err(failed(job, job.error.clone())),
+    }
+}
+
+fn failed(job: &Job, reason: String) -> CliError {
+    CliError::Job {
+        job: job.id.clone(),
+        reason,
     }
 }

@@ -7,6 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::answer;
+use crate::behaviour::packaging;
 use crate::target::Target;
 
 /// A store, as far as gaps are concerned.
@@ -28,6 +29,8 @@ pub enum Answer {
     /// It does without: no request of sheaf's has this header or parameter
     /// ([`NOT_EVERYWHERE`](crate::support::synthetic::requests::NOT_EVERYWHERE)).
     DoesWithout(&'static str),
+    /// It has the store copy only parts of objects whose CRC-32 it knows beforehand.
+    CopiesWhatIsKnown,
     /// Its listings begin behind keys below the prefix only.
     StartsBelowThePrefix,
     /// It hashes what it reads, and writes the CRC-32 behind the bytes where it must.
@@ -65,11 +68,7 @@ pub static GAPS: &[Gap] = &[
         DoesWithout("if-none-match"),
     ),
     Gap(Garage, "a_streamed_body_is_taken", SendsWholeBodies),
-    Gap(
-        Garage,
-        "copied_parts_tell_their_crc32",
-        DoesWithout("x-amz-copy-source"),
-    ),
+    Gap(Garage, "copied_parts_tell_their_crc32", CopiesWhatIsKnown),
     // Both are AccessDenied.
     Gap(Garage, "a_wrong_secret_is_refused", TellsDenial),
     Gap(Garage, "an_unknown_key_is_refused", TellsDenial),
@@ -95,7 +94,7 @@ pub static GAPS: &[Gap] = &[
     Gap(
         Ministack,
         "copied_parts_tell_their_crc32",
-        DoesWithout("x-amz-copy-source"),
+        CopiesWhatIsKnown,
     ),
     // It checks the signatures of URLs only.
     Gap(Ministack, "a_wrong_secret_is_refused", SignsUrls),
@@ -107,11 +106,7 @@ pub static GAPS: &[Gap] = &[
         DoesWithout("uploads of the bucket"),
     ),
     // It wants a checksum of each part where the upload was begun with CRC32, and does not compute those of copies.
-    Gap(
-        Minio,
-        "copied_parts_tell_their_crc32",
-        DoesWithout("x-amz-copy-source"),
-    ),
+    Gap(Minio, "copied_parts_tell_their_crc32", CopiesWhatIsKnown),
     // Keys are paths in its folders.
     Gap(Minio, "dot_segments", TellsRefusalOf("a/../b.pdf")),
     Gap(Minio, "empty_segments", TellsRefusalOf("a//b.pdf")),
@@ -148,6 +143,9 @@ impl Answer {
         async move {
             match self {
                 DoesWithout(what) => answer::does_without(what).await,
+                CopiesWhatIsKnown => {
+                    packaging::an_archive_is_copied_within_the_store(&target).await;
+                }
                 StartsBelowThePrefix => answer::starts_below_the_prefix().await,
                 HashesItself => answer::hashes_itself(&target).await,
                 SendsWholeBodies => answer::sends_whole_bodies(&target).await,

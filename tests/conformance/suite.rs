@@ -9,7 +9,8 @@ use futures::future::BoxFuture;
 use tokio::task::JoinError;
 
 use crate::behaviour::{
-    checksums, copying, credentials, hostile_keys, listing, multipart, presigning, reading, writing,
+    checksums, copying, credentials, hostile_keys, listing, multipart, packaging, presigning,
+    reading, writing,
 };
 use crate::gaps;
 use crate::target::Target;
@@ -52,6 +53,8 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours! {
         an_aborted_upload_leaves_nothing, a_part_for_no_upload_is_refused, a_missing_part_is_noticed,
         uploads_are_listed_by_prefix;
     copying: a_part_is_copied_from_a_range, copies_heed_if_match, copied_parts_tell_their_crc32;
+    packaging: an_archive_is_streamed_into_the_bucket, an_archive_is_copied_within_the_store, an_upload_is_found_again,
+        a_changed_object_is_not_packaged;
     presigning: anybody_may_follow_a_url, the_name_is_in_the_url, ranges_of_a_url_are_exact, a_url_expires,
         a_url_is_for_one_key, a_url_is_for_one_method, a_url_cannot_be_prolonged;
     credentials: strangers_are_refused, a_wrong_secret_is_refused, an_unknown_key_is_refused;

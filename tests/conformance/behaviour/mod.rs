@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod hostile_keys;
 pub mod listing;
 pub mod multipart;
+pub mod packaging;
 pub mod presigning;
 pub mod reading;
 pub mod writing;

@@ -142,7 +142,7 @@ fn bytes(layout: &Layout, range: Range<u64>) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     /// A store that is asked for what the plan says puts the archive together, byte for byte.
     #[test]
