@@ -50,6 +50,21 @@ fn finish_operation(path: &str, method: &str, operation: &mut Map<String, Value>
             same.push(*kind);
         }
     }
+    // What handlers say to each other about errors is told here by the table.
+    let about = operation
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let about = about
+        .split("# Errors")
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    operation.remove("description");
+    if !about.is_empty() {
+        operation.insert("description".to_owned(), about.into());
+    }
     if method == "head" {
         let id = operation["operationId"].as_str().unwrap_or_default();
         operation["operationId"] = format!("{id}Head").into();

@@ -8,7 +8,7 @@
 //! | [`page`] | `/docs`: the document to be read |
 //!
 //! To describe a further route: `#[utoipa::path]` on its handler, `extensions(("x-problems" = json!([…])))` with the names
-//! of the groups, and a line in [`Api`].
+//! of the groups, and a line in `Api`.
 
 mod finish;
 pub mod page;
