@@ -89,11 +89,13 @@ impl Browser {
         self.home.path().join("downloads")
     }
 
-    /// Waits until the file of this name has been downloaded whole.
+    /// Waits until the file of this name, which is not empty, has been downloaded whole. Chromium makes an empty file of
+    /// that name just before it moves the whole one there.
     pub async fn downloaded(&self, name: &str) -> PathBuf {
         let path = self.downloads().join(name);
         eventually(&format!("the download of {name}"), || {
-            path.is_file().then(|| path.clone())
+            let there = std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
+            there.then(|| path.clone())
         })
         .await
     }

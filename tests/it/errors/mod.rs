@@ -58,9 +58,13 @@ fn every_type_is_seen() {
         include_str!("../door.rs"),
         include_str!("../door_keys.rs"),
         include_str!("../faults.rs"),
+        include_str!("../jobs/ends.rs"),
+        include_str!("../jobs/fleet.rs"),
+        include_str!("../jobs/requests.rs"),
         include_str!("../links.rs"),
         include_str!("../links_access.rs"),
         include_str!("../shutdown.rs"),
+        include_str!("../tls.rs"),
     ];
     let tests = tests.concat();
     let mut unseen = kinds();
@@ -69,6 +73,7 @@ fn every_type_is_seen() {
     assert_eq!(
         unseen,
         [
+            "job-unreadable",
             "link-too-large",
             "link-unreadable",
             "manifest-too-large",
