@@ -113,6 +113,20 @@ impl Place {
         }
     }
 
+    /// The same rows as another link, of which nothing was learned yet.
+    async fn frozen_again(&self, order: &Order) -> Order {
+        let open = self.library.open(order.manifest).await.unwrap();
+        let mut freezer = Freezer::new(&bucket(), "in/");
+        for row in (0..).map_while(|index| open.frozen.row(index)) {
+            freezer.push(&row);
+        }
+        let manifest = self.library.put(&freezer.finish("in.zip", 0, 1)).await;
+        Order {
+            manifest: manifest.unwrap(),
+            ..order.clone()
+        }
+    }
+
     /// The archive as its link gives it.
     async fn streamed(&self, order: &Order) -> Vec<u8> {
         let open = self.library.open(order.manifest).await.unwrap();
@@ -127,6 +141,12 @@ impl Place {
             bytes.extend_from_slice(&frame);
         }
         bytes
+    }
+
+    /// When the object was written.
+    async fn modified(&self, key: &str) -> std::time::SystemTime {
+        let file = self.dir.path().join("files").join(key);
+        std::fs::metadata(file).unwrap().modified().unwrap()
     }
 
     async fn object(&self, key: &str) -> Option<Vec<u8>> {
@@ -161,6 +181,12 @@ impl Place {
 fn desk() -> (Desk, Arc<Kept>) {
     let kept = Arc::new(Kept::default());
     (Desk::new(kept.clone()), kept)
+}
+
+fn desk_that_is_cancelled() -> Desk {
+    let (desk, _) = desk();
+    desk.cancel.cancel();
+    desk
 }
 
 /// The smallest parts that there can be.
@@ -262,7 +288,7 @@ async fn a_little_is_streamed_unless_copying_is_asked_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_stands_is_found_and_what_is_another_object_is_not_touched() {
     let place = Place::new();
-    let order = place.frozen(&[(MIB, true)]).await;
+    let order = place.frozen(&[(MIB, true), (2 * MIB, false)]).await;
     let (desk, _) = desk();
     let first = package(&place.means, &order, small_parts(), &desk)
         .await
@@ -272,12 +298,28 @@ async fn what_stands_is_found_and_what_is_another_object_is_not_touched() {
         .unwrap();
     assert_eq!(first.etag, again.etag);
     assert!(again.note.unwrap().contains("already"));
+    let (written, whole) = (place.modified(KEY).await, place.streamed(&order).await);
+    let same = place.frozen_again(&order).await;
+    let again = package(&place.means, &same, small_parts(), &desk)
+        .await
+        .unwrap();
+    assert_eq!(first.etag, again.etag);
+    assert_eq!(
+        again.verified, 2,
+        "nobody remembers a CRC-32, so all is read"
+    );
+    let cancelled = desk_that_is_cancelled();
+    let failure = package(&place.means, &same, small_parts(), &cancelled)
+        .await
+        .unwrap_err();
+    assert!(matches!(failure, Failure::Cancelled));
+    assert_eq!(place.modified(KEY).await, written, "it is let be");
     let other = place.frozen(&[(MIB, true), (5, true)]).await;
     let failure = package(&place.means, &other, small_parts(), &desk)
         .await
         .unwrap_err();
     assert!(matches!(failure, Failure::Exists(_)) && !failure.can_pass());
-    assert!(place.object(KEY).await.unwrap() == place.streamed(&order).await);
+    assert!(place.object(KEY).await.unwrap() == whole);
     let replacing = Order {
         replace: true,
         ..other
