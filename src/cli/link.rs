@@ -2,14 +2,14 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::open::{Opened, open};
 use super::{CliError, S3Url, output};
-use crate::config::{Environment, LinkKeys, StoreArgs, StoreConfig, web_url};
+use crate::config::{ConfigError, Environment, LinkKeys, StoreArgs, StoreConfig, web_url};
 use crate::manifest::issue::LONGEST_LIFE;
 use crate::manifest::{Chosen, Library, Selection, Wish, issue};
 use crate::period::Period;
@@ -104,6 +104,33 @@ enum Crc {
     Scan,
 }
 
+/// The life of a link.
+///
+/// # Errors
+/// [`CliError::LinkLife`] where there is no such life.
+pub(super) fn life(expires_in: Period) -> Result<Duration, CliError> {
+    let life = expires_in.duration();
+    if life.is_zero() || life > LONGEST_LIFE {
+        return Err(CliError::LinkLife(expires_in));
+    }
+    Ok(life)
+}
+
+/// Where sheaf's own objects are: in the bucket of requests that name none, else in that of the prefix.
+///
+/// # Errors
+/// [`ConfigError`] where the name is none of a bucket.
+pub(super) fn state_bucket(
+    named: Option<&str>,
+    store: &StoreArgs,
+    url: &S3Url,
+) -> Result<Bucket, CliError> {
+    match (named, &store.local) {
+        (Some(name), None) => Ok(Bucket::new(name).map_err(ConfigError::from)?),
+        _ => Ok(url.bucket.clone()),
+    }
+}
+
 /// Makes the link and prints it.
 ///
 /// # Errors
@@ -114,10 +141,7 @@ pub async fn run(args: LinkArgs) -> Result<(), CliError> {
         state, state_dir, ..
     } = args.store.check(environment)?;
     let keys = LinkKeys::of(environment, state_dir.as_deref())?;
-    let bucket = match (&args.bucket, &args.store.local) {
-        (Some(name), None) => Bucket::new(name).map_err(crate::config::ConfigError::from)?,
-        _ => args.url.bucket.clone(),
-    };
+    let bucket = state_bucket(args.bucket.as_deref(), &args.store, &args.url)?;
     let named = args.public_url.as_deref();
     let named = named.map(|url| web_url("--public-url", url)).transpose()?;
     let selection = Selection::new(args.url.bucket.clone(), &args.url.prefix, &args.include)?
@@ -132,10 +156,7 @@ pub async fn run(args: LinkArgs) -> Result<(), CliError> {
         None => Chosen::Selection(selection),
     };
     let passphrase = given::passphrase(args.passphrase_file, environment)?;
-    let expires_in = args.expires_in.duration();
-    if expires_in.is_zero() || expires_in > LONGEST_LIFE {
-        return Err(CliError::LinkLife(args.expires_in));
-    }
+    let expires_in = life(args.expires_in)?;
     let Opened { store, site, .. } = open(&args.store, &args.url).await?;
     let base = named.map(|url: Url| url.as_str().trim_end_matches('/').to_owned());
     let base = base.or(site).ok_or(CliError::NoPublicUrl)?;

@@ -11,18 +11,17 @@ use uuid::Uuid;
 use super::open::{Opened, open};
 use super::output::{self, Progress};
 use super::signals::Signals;
-use super::{CliError, S3Url, worker};
-use crate::config::{ConfigError, Environment, LinkKeys, QueueArgs, StoreArgs, web_url};
+use super::{CliError, S3Url, link, worker};
+use crate::config::{Environment, LinkKeys, QueueArgs, StoreArgs, web_url};
 use crate::disposition;
 use crate::job::queue::{Job, NewJob, Queue, State, work};
 use crate::job::run::{Ask, PACKAGE, Packager, Told};
 use crate::job::{Means, Method, Order, Packaged, Target, Verify};
-use crate::manifest::issue::{LONGEST_LIFE, at, segment, unix};
+use crate::manifest::issue::{at, segment, unix};
 use crate::manifest::library::StateKey;
 use crate::manifest::{Chosen, Library, Open, Selection, StateSpace, Wish, issue};
 use crate::period::Period;
 use crate::read_ahead::MemoryBudget;
-use crate::store::Bucket;
 
 /// The memory that bytes under way may take: with all the rest it stays below 128 MiB.
 const MEMORY: usize = 64 << 20;
@@ -146,10 +145,7 @@ struct Summary {
 pub async fn run(args: PackageArgs) -> Result<(), CliError> {
     let signals = Signals::catch()?;
     let config = args.store.check(Environment::of_process())?;
-    let expires_in = args.expires_in.duration();
-    if expires_in.is_zero() || expires_in > LONGEST_LIFE {
-        return Err(CliError::LinkLife(args.expires_in));
-    }
+    let expires_in = link::life(args.expires_in)?;
     if args.to.as_ref().is_some_and(|to| to.prefix.is_empty()) {
         return Err(CliError::NoTargetKey);
     }
@@ -157,10 +153,7 @@ pub async fn run(args: PackageArgs) -> Result<(), CliError> {
     let named = named.map(|url| web_url("--public-url", url)).transpose()?;
     let selection = Selection::new(args.url.bucket.clone(), &args.url.prefix, &args.include)?
         .apart_from(&config.state.prefix);
-    let bucket = match (&args.bucket, &args.store.local) {
-        (Some(name), None) => Bucket::new(name).map_err(ConfigError::from)?,
-        _ => args.url.bucket.clone(),
-    };
+    let bucket = link::state_bucket(args.bucket.as_deref(), &args.store, &args.url)?;
     let space = config.state.space_in(&bucket);
     let keys = LinkKeys::of(Environment::of_process(), config.state_dir.as_deref())?;
     let queue = args.queue.check(config.state_dir.as_deref(), 1)?;

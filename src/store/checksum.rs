@@ -64,14 +64,8 @@ impl Store {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(HEAD, bucket, Some(key), error))?;
-        let lacks = |what: &str| {
-            let kind = StoreErrorKind::Unexpected {
-                status: 200,
-                code: None,
-                message: format!("without {what}"),
-            };
-            StoreError::new(HEAD, bucket, Some(key), kind)
-        };
+        let lacks =
+            |what: &str| StoreError::new(HEAD, bucket, Some(key), StoreErrorKind::lacks(what));
         let size = answer
             .content_length()
             .and_then(|length| u64::try_from(length).ok());

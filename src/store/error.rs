@@ -151,6 +151,15 @@ impl StoreError {
 }
 
 impl StoreErrorKind {
+    /// An answer of success that lacks what belongs to it.
+    pub(super) fn lacks(what: &str) -> StoreErrorKind {
+        StoreErrorKind::Unexpected {
+            status: 200,
+            code: None,
+            message: format!("without {what}"),
+        }
+    }
+
     /// May the same request succeed a little later?
     pub fn can_pass(&self) -> bool {
         match self {

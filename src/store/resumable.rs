@@ -99,7 +99,7 @@ impl Store {
                 BEGIN,
                 bucket,
                 Some(key),
-                lacks("an upload id"),
+                StoreErrorKind::lacks("an upload id"),
             )),
         }
     }
@@ -378,7 +378,8 @@ impl ResumableUpload {
         etag: Option<String>,
     ) -> Result<StoredPart, StoreError> {
         let etag = etag.ok_or_else(|| {
-            StoreError::new(operation, &self.bucket, Some(&self.key), lacks("an ETag"))
+            let kind = StoreErrorKind::lacks("an ETag");
+            StoreError::new(operation, &self.bucket, Some(&self.key), kind)
         })?;
         Ok(StoredPart { number, size, etag })
     }
@@ -408,14 +409,6 @@ impl ResumableUpload {
 /// Part numbers end at 10,000.
 fn as_number(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
-}
-
-fn lacks(what: &str) -> StoreErrorKind {
-    StoreErrorKind::Unexpected {
-        status: 200,
-        code: None,
-        message: format!("without {what}"),
-    }
 }
 
 /// Waits until the store has had all bytes, and for an answer as long again as it may take. A body that is given up

@@ -63,11 +63,7 @@ impl Store {
                 StoreError::from_sdk("CreateMultipartUpload", bucket, Some(key), error)
             })?;
         let id = answer.upload_id.ok_or_else(|| {
-            let kind = StoreErrorKind::Unexpected {
-                status: 200,
-                code: None,
-                message: "without an upload id".to_owned(),
-            };
+            let kind = StoreErrorKind::lacks("an upload id");
             StoreError::new("CreateMultipartUpload", bucket, Some(key), kind)
         })?;
         Ok(Upload {
