@@ -5,3 +5,12 @@
 
 #[doc = include_str!("runbook.md")]
 pub mod runbook {}
+
+#[doc = include_str!("sizing.md")]
+pub mod sizing {}
+
+#[doc = include_str!("threats.md")]
+pub mod threats {}
+
+#[doc = include_str!("upgrades.md")]
+pub mod upgrades {}
