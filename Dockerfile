@@ -10,12 +10,16 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 # Owned by the user below, so that a volume mounted there is writable.
 RUN mkdir /state
 
-# glibc, root certificates and a user; no shell, no package manager.
+# glibc, root certificates and a user; no shell, no package manager. Nothing but /state is written to: the root file system may
+# be read-only, and no capability is needed. There is nothing in here that could ask for /healthz and /readyz: whoever runs
+# containers does that from outside.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /sheaf /usr/local/bin/sheaf
 COPY --from=build --chown=nonroot:nonroot /state /state
 ENV SHEAF_LISTEN=0.0.0.0:8080 SHEAF_STATE_DIR=/state SHEAF_LOG_FORMAT=json
 EXPOSE 8080
-USER nonroot
+# nonroot, by its number: Kubernetes cannot tell from a name that it is not root (runAsNonRoot).
+USER 65532:65532
+STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/sheaf"]
 CMD ["serve"]

@@ -144,7 +144,8 @@ struct Summary {
 /// [`CliError::Job`] where the job fails; nothing is left of it then. [`CliError::Left`] where it can be gone on with.
 pub async fn run(args: PackageArgs) -> Result<(), CliError> {
     let signals = Signals::catch()?;
-    let config = args.store.check(Environment::of_process())?;
+    let environment = Environment::of_process();
+    let config = args.store.check(environment)?;
     let expires_in = link::life(args.expires_in)?;
     if args.to.as_ref().is_some_and(|to| to.prefix.is_empty()) {
         return Err(CliError::NoTargetKey);
@@ -155,8 +156,10 @@ pub async fn run(args: PackageArgs) -> Result<(), CliError> {
         .apart_from(&config.state.prefix);
     let bucket = link::state_bucket(args.bucket.as_deref(), &args.store, &args.url)?;
     let space = config.state.space_in(&bucket);
-    let keys = LinkKeys::of(Environment::of_process(), config.state_dir.as_deref())?;
-    let queue = args.queue.check(config.state_dir.as_deref(), 1)?;
+    let keys = LinkKeys::of(environment, config.state_dir.as_deref())?;
+    let queue = args
+        .queue
+        .check(environment, config.state_dir.as_deref(), 1)?;
     let url = queue.url.as_ref().ok_or(CliError::NoQueue)?;
     let Opened { store, site, .. } = open(&args.store, &args.url).await?;
     let base = named.map(|url| url.as_str().trim_end_matches('/').to_owned());

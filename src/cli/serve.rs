@@ -229,7 +229,8 @@ fn link_keys(config: &ServeConfig) -> Result<KeyRing, CliError> {
     if let LinkKeys::Unkept = config.link_keys {
         tracing::warn!("links will end with this process: set SHEAF_LINK_KEYS or --state-dir");
         let keys = KeyRing::parse(&KeyRing::generate());
-        return keys.map_err(|error| ConfigError::LinkKeys(error).into());
+        let variable = "SHEAF_LINK_KEYS";
+        return keys.map_err(|source| ConfigError::LinkKeys { variable, source }.into());
     }
     let (keys, made) = config.link_keys.open()?;
     if let Some(path) = made {

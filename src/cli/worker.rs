@@ -60,8 +60,9 @@ struct Working<'a> {
 /// [`CliError::Config`], [`CliError::Queue`], [`CliError::NoQueue`].
 pub async fn run(args: WorkerArgs) -> Result<(), CliError> {
     let signals = Signals::catch()?;
-    let state_dir = args.store.check(Environment::of_process())?.state_dir;
-    let config = args.queue.check(state_dir.as_deref(), 1)?;
+    let environment = Environment::of_process();
+    let state_dir = args.store.check(environment)?.state_dir;
+    let config = args.queue.check(environment, state_dir.as_deref(), 1)?;
     let memory = crate::config::serve::memory_budget(args.memory_budget)?;
     let url = config.url.as_ref().ok_or(CliError::NoQueue)?;
     let queue = Queue::open(url, config.terms).await?;

@@ -13,7 +13,7 @@ const FILE: &str = "link-keys";
 /// Where the keys come from.
 #[derive(Clone, Debug)]
 pub enum LinkKeys {
-    /// `SHEAF_LINK_KEYS`.
+    /// `SHEAF_LINK_KEYS`, or the file that `SHEAF_LINK_KEYS_FILE` names.
     Given(KeyRing),
     /// A file in this folder, made when it is first needed.
     KeptIn(PathBuf),
@@ -41,7 +41,9 @@ pub enum LinkKeysError {
         source: InvalidKeyRing,
     },
     /// There is no place for a key.
-    #[error("no place for the key of links: set SHEAF_LINK_KEYS, or --state-dir")]
+    #[error(
+        "no place for the key of links: set SHEAF_LINK_KEYS or SHEAF_LINK_KEYS_FILE, or --state-dir"
+    )]
     Nowhere,
 }
 
@@ -49,13 +51,15 @@ impl LinkKeys {
     /// What the environment says, else the state folder.
     ///
     /// # Errors
-    /// [`ConfigError::LinkKeys`] where the keys given are no good.
+    /// [`ConfigError::LinkKeys`] where the keys given are no good, and those of [`Environment::secret`].
     pub fn of(
         environment: Environment<'_>,
         state_dir: Option<&Path>,
     ) -> Result<LinkKeys, ConfigError> {
-        if let Some(list) = environment.get("SHEAF_LINK_KEYS") {
-            let keys = KeyRing::parse(&list).map_err(ConfigError::LinkKeys)?;
+        let given = environment.secret("SHEAF_LINK_KEYS", "SHEAF_LINK_KEYS_FILE")?;
+        if let Some((list, variable)) = given {
+            let keys = KeyRing::parse(&list);
+            let keys = keys.map_err(|source| ConfigError::LinkKeys { variable, source })?;
             return Ok(LinkKeys::Given(keys));
         }
         Ok(match state_dir {
@@ -150,8 +154,38 @@ mod tests {
             given("a:00112233445566778899aabbccddeeff"),
             Ok(LinkKeys::Given(_))
         ));
-        assert!(matches!(given("a:00"), Err(ConfigError::LinkKeys(_))));
+        assert!(matches!(given("a:00"), Err(ConfigError::LinkKeys { .. })));
         assert!(matches!(given(""), Ok(LinkKeys::Unkept)));
         assert!(LinkKeys::Unkept.open().is_err());
+    }
+
+    #[test]
+    fn keys_may_stand_in_a_file() {
+        const KEY: &str = "a:00112233445566778899aabbccddeeff";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys").display().to_string();
+        let of = |list: &'static str| {
+            let variables = |name: &str| match name {
+                "SHEAF_LINK_KEYS_FILE" => Some(path.clone()),
+                "SHEAF_LINK_KEYS" => Some(list.to_owned()),
+                _ => None,
+            };
+            LinkKeys::of(Environment::new(&variables), Some(folder.path()))
+        };
+        assert!(matches!(of(""), Err(ConfigError::SecretFile { .. })));
+        // Two keys, one a line: the first signs.
+        fs::write(&path, format!("new:{}\n{KEY}\n", "11".repeat(16))).unwrap();
+        let Ok(LinkKeys::Given(keys)) = of("") else {
+            panic!("keys of the file")
+        };
+        let old = KeyRing::parse(KEY).unwrap().sign(Uuid::nil(), 10);
+        assert!(keys.verify(&old, 0).is_ok());
+        assert_eq!(
+            of(KEY).unwrap_err().to_string(),
+            "SHEAF_LINK_KEYS and SHEAF_LINK_KEYS_FILE are both set: set one"
+        );
+        fs::write(&path, "\n").unwrap();
+        let error = of("").unwrap_err().to_string();
+        assert!(error.starts_with("SHEAF_LINK_KEYS_FILE: "), "{error}");
     }
 }

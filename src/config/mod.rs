@@ -116,25 +116,37 @@ pub enum ConfigError {
     #[error("--tls-cert, --tls-key: {0}")]
     Tls(TlsError),
     /// Which of the two would be meant?
-    #[error("SHEAF_API_KEYS and SHEAF_API_KEYS_FILE are both set: set one")]
-    KeysTwice,
+    #[error("{variable} and {file} are both set: set one")]
+    SecretTwice {
+        /// The variable that holds the secret itself.
+        variable: &'static str,
+        /// The one that names its file.
+        file: &'static str,
+    },
     /// Keys were wanted, and there are none.
     #[error("SHEAF_API_KEYS_FILE: {path} holds no key")]
     NoKeys {
         /// The file.
         path: PathBuf,
     },
-    /// The file of keys cannot be read.
-    #[error("SHEAF_API_KEYS_FILE: cannot read {path}: {source}")]
-    KeysFile {
+    /// The file of a secret cannot be read.
+    #[error("{variable}: cannot read {path}: {source}")]
+    SecretFile {
+        /// The variable that names it.
+        variable: &'static str,
         /// The file.
         path: PathBuf,
         /// What the system says.
         source: std::io::Error,
     },
     /// Keys for links that are no good.
-    #[error("SHEAF_LINK_KEYS: {0}")]
-    LinkKeys(InvalidKeyRing),
+    #[error("{variable}: {source}")]
+    LinkKeys {
+        /// The environment variable that they come from.
+        variable: &'static str,
+        /// What is wrong.
+        source: InvalidKeyRing,
+    },
     /// A state bucket that breaks the naming rules.
     #[error("--state-bucket: {0}")]
     StateBucket(InvalidBucket),
@@ -155,8 +167,13 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// No queue.
-    #[error("--queue (SHEAF_QUEUE): {0}")]
-    Queue(InvalidQueueUrl),
+    #[error("{option}: {source}")]
+    Queue {
+        /// The option's name.
+        option: &'static str,
+        /// What is wrong.
+        source: InvalidQueueUrl,
+    },
     /// There is no home to keep state in.
     #[error("no place for state: set --state-dir (neither XDG_STATE_HOME nor HOME is set)")]
     NoStateDir,
@@ -180,6 +197,35 @@ impl<'a> Environment<'a> {
     /// The value of a variable.
     pub fn get(self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    /// A secret: what stands in `variable`, or in the file that `file` names; and which of the two it came from.
+    ///
+    /// # Errors
+    /// [`ConfigError::SecretTwice`] where both are set, [`ConfigError::SecretFile`] where the file cannot be read.
+    pub fn secret(
+        self,
+        variable: &'static str,
+        file: &'static str,
+    ) -> Result<Option<(String, &'static str)>, ConfigError> {
+        match (self.get(variable), self.get(file)) {
+            (Some(_), Some(_)) => Err(ConfigError::SecretTwice { variable, file }),
+            (Some(secret), None) => Ok(Some((secret, variable))),
+            (None, _) => Ok(self.secret_file(file)?.map(|secret| (secret, file))),
+        }
+    }
+
+    /// What the file holds that `variable` names.
+    fn secret_file(self, variable: &'static str) -> Result<Option<String>, ConfigError> {
+        let path = self.get(variable).map(PathBuf::from);
+        let read = path.map(|path| {
+            std::fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
+                variable,
+                path,
+                source,
+            })
+        });
+        read.transpose()
     }
 }
 

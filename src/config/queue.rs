@@ -4,8 +4,8 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::ConfigError;
 use super::store::positive;
+use super::{ConfigError, Environment};
 use crate::job::queue::{Limits, QueueUrl, Terms};
 use crate::period::Period;
 use crate::size::ByteSize;
@@ -17,7 +17,8 @@ pub struct QueueArgs {
     /// Where jobs are kept: `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST/DATABASE` for several machines [default:
     /// jobs.sqlite in the state folder]
     ///
-    /// Everybody on the machine sees a command line: a password belongs into SHEAF_QUEUE.
+    /// Everybody on the machine sees a command line: a password belongs into SHEAF_QUEUE, or into a file that
+    /// SHEAF_QUEUE_FILE names.
     #[arg(long, value_name = "URL", env = "SHEAF_QUEUE", hide_env_values = true)]
     pub queue: Option<String>,
 
@@ -97,14 +98,27 @@ impl QueueArgs {
     /// Checks the options. `slots` is what a process runs at once that says nothing and shares its queue.
     ///
     /// # Errors
-    /// [`ConfigError::Queue`].
+    /// [`ConfigError::Queue`], and those of [`Environment::secret`].
     pub fn check(
         &self,
+        environment: Environment<'_>,
         state_dir: Option<&Path>,
         slots: usize,
     ) -> Result<QueueConfig, ConfigError> {
-        let given = self.queue.as_deref().map(QueueUrl::parse).transpose();
-        let given = given.map_err(ConfigError::Queue)?;
+        const FILE: &str = "SHEAF_QUEUE_FILE";
+        let given = match (&self.queue, environment.get(FILE)) {
+            (Some(_), Some(_)) => {
+                let (variable, file) = ("SHEAF_QUEUE", FILE);
+                return Err(ConfigError::SecretTwice { variable, file });
+            }
+            (Some(text), None) => Some((text.clone(), "--queue (SHEAF_QUEUE)")),
+            // The variable itself has been looked into with the options.
+            (None, _) => environment.secret_file(FILE)?.map(|text| (text, FILE)),
+        };
+        let parsed = given.map(|(text, option)| {
+            QueueUrl::parse(text.trim()).map_err(|source| ConfigError::Queue { option, source })
+        });
+        let given = parsed.transpose()?;
         let url = given.or_else(|| state_dir.map(QueueUrl::in_folder));
         let is_shared = matches!(url, Some(QueueUrl::Postgres(_)));
         let otherwise = if is_shared { slots } else { 1 };
@@ -142,7 +156,8 @@ mod tests {
     fn check(arguments: &[&str], state_dir: Option<&str>) -> Result<QueueConfig, ConfigError> {
         let all = ["sheaf"].iter().chain(arguments);
         let line = Line::try_parse_from(all).unwrap();
-        line.queue.check(state_dir.map(Path::new), 0)
+        let environment = Environment::new(&|_| None);
+        line.queue.check(environment, state_dir.map(Path::new), 0)
     }
 
     #[test]
@@ -162,7 +177,33 @@ mod tests {
         assert_eq!(slots, 3);
         assert!(matches!(
             check(&["--queue=redis://h"], None),
-            Err(ConfigError::Queue(_))
+            Err(ConfigError::Queue { .. })
         ));
+    }
+
+    #[test]
+    fn the_queue_may_be_named_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue").display().to_string();
+        let of = |arguments: &[&str]| {
+            let variables = |name: &str| (name == "SHEAF_QUEUE_FILE").then(|| path.clone());
+            let all = ["sheaf"].iter().chain(arguments);
+            let line = Line::try_parse_from(all).unwrap();
+            line.queue.check(Environment::new(&variables), None, 0)
+        };
+        assert!(matches!(of(&[]), Err(ConfigError::SecretFile { .. })));
+        std::fs::write(&path, "postgres://u:secret@h/d\n").unwrap();
+        assert_eq!(
+            of(&[]).unwrap().url.unwrap().to_string(),
+            "postgres://u@h/d"
+        );
+        assert!(matches!(
+            of(&["--queue=sqlite:x"]),
+            Err(ConfigError::SecretTwice { .. })
+        ));
+        std::fs::write(&path, "redis://:secret@h").unwrap();
+        let error = of(&[]).unwrap_err().to_string();
+        assert!(error.starts_with("SHEAF_QUEUE_FILE: "), "{error}");
+        assert!(!error.contains("secret"), "{error}");
     }
 }

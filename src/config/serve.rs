@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -233,7 +232,9 @@ impl ServeArgs {
             },
             memory_budget: memory_budget(self.memory_budget)?,
             bucket,
-            queue: self.queue.check(store.state_dir.as_deref(), 0)?,
+            queue: self
+                .queue
+                .check(environment, store.state_dir.as_deref(), 0)?,
             link_keys: LinkKeys::of(environment, store.state_dir.as_deref())?,
             limits: Limits {
                 max_connections: self.max_connections.get(),
@@ -286,27 +287,16 @@ fn resolve(option: &'static str, text: &str) -> Result<Vec<SocketAddr>, ConfigEr
 
 /// Secrets have no option: everybody on the machine sees a command line.
 fn api_keys(environment: Environment<'_>) -> Result<ApiKeys, ConfigError> {
-    let parse = |variable, list: &str| {
-        ApiKeys::parse(list).map_err(|source| ConfigError::ApiKeys { variable, source })
+    const FILE: &str = "SHEAF_API_KEYS_FILE";
+    let Some((list, variable)) = environment.secret("SHEAF_API_KEYS", FILE)? else {
+        return Ok(ApiKeys::default());
     };
-    match (
-        environment.get("SHEAF_API_KEYS"),
-        environment.get("SHEAF_API_KEYS_FILE"),
-    ) {
-        (Some(_), Some(_)) => Err(ConfigError::KeysTwice),
-        (list, None) => parse("SHEAF_API_KEYS", &list.unwrap_or_default()),
-        (None, Some(path)) => {
-            let path = PathBuf::from(path);
-            let list = match std::fs::read_to_string(&path) {
-                Ok(list) => list,
-                Err(source) => return Err(ConfigError::KeysFile { path, source }),
-            };
-            let keys = parse("SHEAF_API_KEYS_FILE", &list)?;
-            if keys.is_empty() {
-                return Err(ConfigError::NoKeys { path });
-            }
-            Ok(keys)
-        }
+    let keys = ApiKeys::parse(&list);
+    let keys = keys.map_err(|source| ConfigError::ApiKeys { variable, source })?;
+    match environment.get(FILE) {
+        // Whoever names a file does not mean that everybody may come in.
+        Some(path) if keys.is_empty() => Err(ConfigError::NoKeys { path: path.into() }),
+        _ => Ok(keys),
     }
 }
 

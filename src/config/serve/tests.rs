@@ -71,11 +71,11 @@ fn keys_come_from_the_environment_or_a_file() {
     ));
     assert!(matches!(
         error(&[("SHEAF_API_KEYS_FILE", "/no/such/file")]),
-        ConfigError::KeysFile { .. }
+        ConfigError::SecretFile { .. }
     ));
     assert!(matches!(
         error(&[("SHEAF_API_KEYS_FILE", &keys), ("SHEAF_API_KEYS", KEY)]),
-        ConfigError::KeysTwice
+        ConfigError::SecretTwice { .. }
     ));
     let short = error(&[("SHEAF_API_KEYS", "hunter2")]);
     assert!(matches!(

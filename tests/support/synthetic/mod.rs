@@ -234,6 +234,7 @@ async fn respond(
             | Operation::GetAttributes
             | Operation::GetVersioning
             | Operation::ListVersions
+            | Operation::ListParts
     );
     // A write must fail before it takes effect, so its fault is drawn first.
     let mut answer = if is_read {
@@ -332,6 +333,7 @@ impl Store {
                 let payload = writes::payload(request, body)?;
                 writes::upload_part(&mut self.uploads.lock().unwrap(), request, payload)
             }
+            Operation::ListParts => writes::list_parts(&self.uploads.lock().unwrap(), request),
             Operation::CompleteUpload => {
                 let (answer, object) =
                     writes::complete(&mut self.uploads.lock().unwrap(), request)?;

@@ -22,6 +22,7 @@ pub enum Operation {
     DeleteObject,
     CreateUpload,
     UploadPart,
+    ListParts,
     CompleteUpload,
     AbortUpload,
     /// Anything else; answered with an error.
@@ -56,6 +57,7 @@ impl Request {
             (&Method::GET, true) if has("versioning") => Operation::GetVersioning,
             (&Method::GET, true) if has("versions") => Operation::ListVersions,
             (&Method::GET, false) if has("attributes") => Operation::GetAttributes,
+            (&Method::GET, false) if has("uploadId") => Operation::ListParts,
             (&Method::GET, false) => Operation::GetObject,
             (&Method::HEAD, false) => Operation::HeadObject,
             (&Method::PUT, false) if has("uploadId") => Operation::UploadPart,

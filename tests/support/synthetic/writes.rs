@@ -97,6 +97,22 @@ pub fn upload_part(
     Ok(Answer::empty(200).header("etag", etag))
 }
 
+/// ListParts, all on one page.
+pub fn list_parts(uploads: &Uploads, request: &Request) -> Result<Answer, Failure> {
+    let id = request.parameter("uploadId").unwrap_or_default();
+    let upload = uploads.get(id).ok_or(Failure::NO_SUCH_UPLOAD)?;
+    let part = |(number, payload): (&u32, &Bytes)| {
+        let etag = format!("\"{}\"", hex::encode(Md5::digest(payload)));
+        let inside = element("PartNumber", number.to_string())
+            + &element("ETag", etag)
+            + &element("Size", payload.len().to_string());
+        format!("<Part>{inside}</Part>")
+    };
+    let parts: String = upload.parts.iter().map(part).collect();
+    let inside = element("UploadId", id) + &parts + &element("IsTruncated", "false");
+    Ok(Answer::xml("ListPartsResult", &inside))
+}
+
 /// CompleteMultipartUpload. The parts are those uploaded, in order; the client's list is not compared.
 pub fn complete(
     uploads: &mut Uploads,
