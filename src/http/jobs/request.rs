@@ -9,7 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::Problem;
 use crate::http::caller::Caller;
-use crate::http::links::request::{Asked, BODY_LIMIT, LinkRequest};
+use crate::http::links::request::{Asked, BODY_LIMIT, LinkRequest, STORED_ONLY};
 use crate::http::manifests::read;
 use crate::http::routes::App;
 use crate::job::{Method, Target, Verify};
@@ -102,6 +102,9 @@ impl JobRequest {
         let mut own = Map::new();
         for name in OWN {
             own.extend(selection.remove_entry(name));
+        }
+        if own.get("method").is_some_and(|method| method == "deflate") {
+            return Err(Problem::malformed_body(STORED_ONLY));
         }
         let options: Options = serde_json::from_value(Value::Object(own))
             .map_err(|error| Problem::malformed_body(&error.to_string()))?;
