@@ -157,11 +157,7 @@ mod tests {
     #[test]
     fn endings_are_found() {
         assert!(ENDINGS.is_sorted());
-        assert!(
-            ENDINGS
-                .iter()
-                .all(|ending| is_text(&format!("a.{ending}")))
-        );
+        assert!(ENDINGS.iter().all(|ending| is_text(&format!("a.{ending}"))));
     }
 
     #[test]

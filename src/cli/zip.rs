@@ -74,8 +74,13 @@ pub async fn run(args: ZipArgs) -> Result<(), CliError> {
         Target::file(&args.output)?
     };
     let opened = open(&args.store, &args.url).await?;
-    let mut archive =
-        LiveArchive::open(&opened.store, &MemoryBudget::default(), &selection, args.method).await?;
+    let mut archive = LiveArchive::open(
+        &opened.store,
+        &MemoryBudget::default(),
+        &selection,
+        args.method,
+    )
+    .await?;
     let mut writing = target.start()?;
     let progress = Progress::open_ended();
     let mut entries = 0;

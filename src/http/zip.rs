@@ -112,10 +112,13 @@ fn packing(method: Option<&str>) -> Result<archive::Method, Problem> {
         return Ok(archive::Method::default());
     };
     let known = archive::Method::ALL;
-    known.into_iter().find(|method| method.name() == name).ok_or_else(|| {
-        let names = known.map(archive::Method::name).join(", ");
-        Problem::malformed_query(&format!("there is no method {name:?}; there are: {names}"))
-    })
+    known
+        .into_iter()
+        .find(|method| method.name() == name)
+        .ok_or_else(|| {
+            let names = known.map(archive::Method::name).join(", ");
+            Problem::malformed_query(&format!("there is no method {name:?}; there are: {names}"))
+        })
 }
 
 /// Whether a Range header asks for bytes that do not begin at 0 (RFC 9110, section 14.2). Other units, and what does

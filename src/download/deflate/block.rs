@@ -78,7 +78,9 @@ mod tests {
         let mut state = 1_u64;
         let noise: Vec<u8> = (0..BLOCK)
             .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 (state >> 56) as u8
             })
             .collect();
