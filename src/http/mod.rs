@@ -14,6 +14,7 @@
 //! | [`record`] | one log line a request, and how its body ended |
 //! | [`api`] | the description of the API, made from the code, and a page to read it |
 //! | [`door`] | who may come in |
+//! | [`operators`] | health and metrics of a process that serves no clients |
 //! | [`keys`] | API keys, their scopes |
 //! | [`allowance`] | how much a key may ask for |
 //! | [`caller`] | who asks, and what they may touch |
@@ -58,6 +59,7 @@ pub mod jobs;
 pub mod keys;
 pub mod links;
 pub mod manifests;
+pub mod operators;
 pub mod owner;
 pub mod page;
 pub mod problem;
