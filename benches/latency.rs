@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use sheaf::archive::Method;
 use sheaf::download::LiveArchive;
 use sheaf::manifest::Selection;
 use sheaf::read_ahead::MemoryBudget;
@@ -65,7 +66,7 @@ async fn download(store: &Store, objects: u64, reads: usize) -> Result<Duration>
     let start = Instant::now();
     let budget = MemoryBudget::default();
     let selection = Selection::new(Bucket::new("bench")?, "run/", &[])?;
-    let archive = LiveArchive::open(store, &budget, &selection).await?;
+    let archive = LiveArchive::open(store, &budget, &selection, Method::Store).await?;
     let mut archive = archive.at_most(reads);
     while archive.next().await?.is_some() {}
     ensure!(archive.entries() as u64 == objects);

@@ -33,6 +33,8 @@ const JOBS: &str = "sheaf_jobs";
 const JOBS_RUNNING: &str = "sheaf_jobs_running_here";
 const JOBS_LEFT: &str = "sheaf_jobs_ended_total";
 const JOBS_WAITED: &str = "sheaf_job_wait_seconds";
+const JOB_PARTS: &str = "sheaf_job_parts_total";
+const JOB_BYTES: &str = "sheaf_job_bytes_total";
 const ADMITTED: &str = "sheaf_memory_shares";
 
 /// Buckets for waits, in seconds: from a store on the same machine to one that is given up.
@@ -130,7 +132,16 @@ fn describe() {
     describe_gauge!(JOBS_RUNNING, "Jobs that run in this process");
     describe_counter!(
         JOBS_LEFT,
-        "Tries of jobs that ended in this process, by how"
+        "Tries of jobs that ended in this process, by how: done, failed, cancelled, split, retried, given_back, lost"
+    );
+    describe_counter!(
+        JOB_PARTS,
+        "Parts of packages that were done in this process, by how: streamed, copied"
+    );
+    describe_counter!(
+        JOB_BYTES,
+        Unit::Bytes,
+        "Bytes of these parts, by how: streamed, copied"
     );
     describe_histogram!(
         JOBS_WAITED,
@@ -160,6 +171,13 @@ pub fn jobs(state: &'static str, count: u64) {
 /// A job that was begun for the first time has waited.
 pub fn job_waited(waited: Duration) {
     histogram!(JOBS_WAITED).record(waited.as_secs_f64());
+}
+
+/// A part of a package stands.
+pub fn job_part(copied: bool, bytes: u64) {
+    let how = if copied { "copied" } else { "streamed" };
+    counter!(JOB_PARTS, "how" => how).increment(1);
+    counter!(JOB_BYTES, "how" => how).increment(bytes);
 }
 
 /// A try of a job has ended here.

@@ -21,7 +21,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Which form the entry takes.
+    /// Which form the entry takes where it is stored.
     pub fn form(&self) -> Form {
         Form::of(self.size, self.crc32)
     }
@@ -37,10 +37,13 @@ pub enum Form {
     Known,
     /// Sizes stand in the local header, the CRC is zero there, and a data descriptor with signature follows.
     Described,
+    /// The data is deflated on its way (method 8): CRC and sizes are zero in the local header (4.4.4), and a data
+    /// descriptor with signature follows. Readers that cannot seek know by the data itself where it ends.
+    Deflated,
 }
 
 impl Form {
-    /// The form of an entry of this size whose row claims this CRC or none.
+    /// The form of a stored entry of this size whose row claims this CRC or none.
     pub(super) fn of(size: u64, crc32: Option<u32>) -> Self {
         if size <= INLINE_MAX || crc32.is_some() {
             Self::Known

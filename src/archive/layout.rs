@@ -16,6 +16,9 @@ use super::table::Table;
 
 /// Where every byte of an archive comes from.
 ///
+/// Of a deflated entry the length is not known before its data has passed: only archives that are made on their way have
+/// such entries ([`Layout::push_deflated`]), and their data are the deflated bytes.
+///
 /// It grows entry by entry while an archive is on its way, or all at once: the same entries give the same bytes.
 /// An entry's local header and data never move once it is pushed. It keeps 41 bytes for each entry, and the name.
 ///
@@ -65,13 +68,42 @@ impl Layout {
 
     /// Appends an entry and returns its index. Its local header starts where the entry before it ends.
     pub fn push(&mut self, entry: Entry) -> usize {
+        let index = self.place(&entry);
+        self.close(index);
+        index
+    }
+
+    /// Appends an entry whose data is deflated on its way, and returns its index. Its local header is known at once; all
+    /// the rest once [`Layout::deflated`] says how long the data has become, which must be before anything else is pushed.
+    pub fn push_deflated(&mut self, entry: Entry) -> usize {
+        let index = self.place(&entry);
+        self.table.deflate_last(0);
+        self.close(index);
+        index
+    }
+
+    /// Says how many bytes the data of the last entry, which was pushed to be deflated, has so.
+    pub fn deflated(&mut self, bytes: u64) {
+        let Some(last) = self.entries().checked_sub(1) else {
+            return;
+        };
+        debug_assert_eq!(self.form(last), Form::Deflated);
+        self.directory_len -= self.table.row(last).central_len();
+        self.table.deflate_last(bytes);
+        self.close(last);
+    }
+
+    fn place(&mut self, entry: &Entry) -> usize {
         let index = self.table.len();
         self.table
-            .push(&entry, self.directory_offset, self.directory_len);
-        let placed = self.table.row(index);
+            .push(entry, self.directory_offset, self.directory_len);
+        index
+    }
+
+    fn close(&mut self, last: usize) {
+        let placed = self.table.row(last);
         self.directory_offset = placed.end();
         self.directory_len += placed.central_len();
-        index
     }
 
     /// The number of entries.
@@ -84,7 +116,7 @@ impl Layout {
         self.table.row(index).name
     }
 
-    /// The length of an entry's data in bytes.
+    /// The length of an entry's data in bytes, before it is deflated.
     pub fn size(&self, index: usize) -> u64 {
         self.table.row(index).size
     }

@@ -19,6 +19,7 @@
 //! | `name.rs` | what a safe name is |
 //! | `collide.rs` | what makes names unique |
 //! | `fold.rs` | when two names are the same to a file system |
+//! | `compressible.rs` | which objects are worth to be deflated |
 //! | `entry.rs` | an entry, and which form it takes |
 //! | `placed.rs` | an entry at its offset: the lengths of its records |
 //! | `zip64.rs` | where Zip64 stands |
@@ -31,6 +32,7 @@
 //! Section numbers are those of APPNOTE.TXT 6.3.10.
 
 mod collide;
+mod compressible;
 mod directory;
 mod entry;
 mod fold;
@@ -43,6 +45,7 @@ mod time;
 mod zip64;
 
 pub use collide::Namer;
+pub use compressible::Method;
 pub use directory::Directory;
 pub use entry::{Entry, Form, INLINE_MAX};
 pub use layout::{Layout, Part, Segment, Segments};

@@ -17,11 +17,21 @@ pub(super) struct Placed<'a> {
     pub(super) crc32: Option<u32>,
     /// Where its local header starts, from the start of the archive.
     pub(super) offset: u64,
+    /// How many bytes its data has deflated; `None` where it is stored.
+    pub(super) deflated: Option<u64>,
 }
 
 impl Placed<'_> {
     pub(super) fn form(&self) -> Form {
-        Form::of(self.size, self.crc32)
+        match self.deflated {
+            Some(_) => Form::Deflated,
+            None => Form::of(self.size, self.crc32),
+        }
+    }
+
+    /// The length of its data as it stands in the archive: the compressed size.
+    pub(super) fn data_len(&self) -> u64 {
+        self.deflated.unwrap_or(self.size)
     }
 
     /// Does the local header have Zip64?
@@ -35,7 +45,7 @@ impl Placed<'_> {
         const UTF_8: u16 = 1 << 11;
         let descriptor = match self.form() {
             Form::Known => 0,
-            Form::Described => DESCRIPTOR,
+            Form::Described | Form::Deflated => DESCRIPTOR,
         };
         descriptor | if self.name.is_ascii() { 0 } else { UTF_8 }
     }
@@ -52,14 +62,14 @@ impl Placed<'_> {
 
     /// Where the data ends, and the descriptor starts if there is one.
     pub(super) fn data_end(&self) -> u64 {
-        self.data_offset().saturating_add(self.size)
+        self.data_offset().saturating_add(self.data_len())
     }
 
     /// Where the next entry starts, or the central directory.
     pub(super) fn end(&self) -> u64 {
         let descriptor = match self.form() {
             Form::Known => 0,
-            Form::Described => Descriptor::len(self),
+            Form::Described | Form::Deflated => Descriptor::len(self),
         };
         self.data_end().saturating_add(descriptor)
     }

@@ -22,6 +22,8 @@ struct Block {
     /// The names, one after the other.
     names: String,
     rows: Vec<Row>,
+    /// The lengths of deflated data, by the index of the row in the block.
+    deflated: Vec<(u8, u64)>,
     /// Where the central header of the first row starts, from the start of the directory.
     central_offset: u64,
 }
@@ -52,6 +54,7 @@ impl Table {
             self.blocks.push(Block {
                 names: String::new(),
                 rows: Vec::with_capacity(BLOCK),
+                deflated: Vec::new(),
                 central_offset,
             });
         }
@@ -68,6 +71,17 @@ impl Table {
             name_end: block.names.len() as u32,
         });
         self.rows += 1;
+    }
+
+    /// The data of the last row is deflated, and has so many bytes then. What was said before is replaced.
+    pub(super) fn deflate_last(&mut self, bytes: u64) {
+        let Some(block) = self.blocks.last_mut() else {
+            return;
+        };
+        // A block has 2⁶ rows.
+        let last = (block.rows.len() - 1) as u8;
+        block.deflated.pop_if(|(row, _)| *row == last);
+        block.deflated.push((last, bytes));
     }
 
     /// The row of this index. Panics if there is none.
@@ -113,7 +127,8 @@ impl Table {
         let blocks = self.blocks.capacity() * size_of::<Block>();
         let rows = self.blocks.len() * BLOCK * size_of::<Row>();
         let names: usize = self.blocks.iter().map(|block| block.names.capacity()).sum();
-        blocks + rows + names
+        let deflated = |block: &Block| block.deflated.capacity() * size_of::<(u8, u64)>();
+        blocks + rows + names + self.blocks.iter().map(deflated).sum::<usize>()
     }
 }
 
@@ -124,12 +139,16 @@ impl Block {
             Some(before) => self.rows[before].name_end as usize,
             None => 0,
         };
+        let deflated = self
+            .deflated
+            .binary_search_by_key(&index, |&(row, _)| row.into());
         Placed {
             name: &self.names[name_start..row.name_end as usize],
             size: row.size,
             modified: row.modified,
             crc32: row.crc32,
             offset: row.offset,
+            deflated: deflated.ok().map(|found| self.deflated[found].1),
         }
     }
 }

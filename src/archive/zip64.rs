@@ -2,6 +2,7 @@
 //!
 //! - A local header has it if the size is 0xFFFFFFFF or more, and also if a data descriptor follows and the header
 //!   stands at 0xFFFFFFFF or later: an unzip patched against overlapping entries expects long descriptors there.
+//! - Nobody knows how long data will be that is deflated on its way: it has Zip64 if it could become that long.
 //! - A central header has it for exactly the fields that are saturated, as .NET insists.
 //! - The end of the archive has it if the number of entries or the directory's size or offset is saturated.
 
@@ -26,7 +27,17 @@ pub(super) const LOCAL_LEN: u16 = HEADER_LEN + 16;
 
 /// Does the local header have Zip64, and the descriptor therefore 24 bytes?
 pub(super) fn in_local_header(form: Form, size: u64, offset: u64) -> bool {
-    is_saturated(size) || (form == Form::Described && is_saturated(offset))
+    match form {
+        Form::Known => is_saturated(size),
+        Form::Described => is_saturated(size) || is_saturated(offset),
+        Form::Deflated => is_saturated(longest_deflated(size)) || is_saturated(offset),
+    }
+}
+
+/// More than data of this length can have deflated, at whatever level: each literal takes nine bits at the most, or stands in
+/// blocks that are stored ([RFC 1951](https://www.rfc-editor.org/rfc/rfc1951), 3.2.4 and 3.2.6).
+fn longest_deflated(size: u64) -> u64 {
+    size.saturating_add(size / 8).saturating_add(64)
 }
 
 /// Does the archive end with the Zip64 end record and its locator?
@@ -49,37 +60,34 @@ pub(super) fn saturate_16(value: u64) -> u16 {
     u16::try_from(value).unwrap_or(SATURATED_16)
 }
 
-/// Writes the extra field of a local header.
+/// Writes the extra field of a local header; both sizes are the same there.
 pub(super) fn put_local(size: u64, out: &mut impl BufMut) {
     out.put_u16_le(TAG);
     out.put_u16_le(LOCAL_LEN - HEADER_LEN);
-    out.put_u64_le(size);
-    out.put_u64_le(size);
+    out.put_u64_le(size); // uncompressed
+    out.put_u64_le(size); // compressed
 }
 
 /// The length of the extra field of a central header; 0 where there is none.
-pub(super) fn central_len(size: u64, offset: u64) -> u16 {
-    match (is_saturated(size), is_saturated(offset)) {
-        (false, false) => 0,
-        (false, true) => HEADER_LEN + 8,
-        (true, false) => HEADER_LEN + 16,
-        (true, true) => HEADER_LEN + 24,
+pub(super) fn central_len(size: u64, compressed: u64, offset: u64) -> u16 {
+    let values = [size, compressed, offset];
+    match values.into_iter().filter(|&v| is_saturated(v)).count() as u16 {
+        0 => 0,
+        saturated => HEADER_LEN + 8 * saturated,
     }
 }
 
 /// Writes the extra field of a central header, if there is one: uncompressed size, compressed size, offset.
-pub(super) fn put_central(size: u64, offset: u64, out: &mut impl BufMut) {
-    let len = central_len(size, offset);
+pub(super) fn put_central(size: u64, compressed: u64, offset: u64, out: &mut impl BufMut) {
+    let len = central_len(size, compressed, offset);
     if len == 0 {
         return;
     }
     out.put_u16_le(TAG);
     out.put_u16_le(len - HEADER_LEN);
-    if is_saturated(size) {
-        out.put_u64_le(size);
-        out.put_u64_le(size);
-    }
-    if is_saturated(offset) {
-        out.put_u64_le(offset);
+    for value in [size, compressed, offset] {
+        if is_saturated(value) {
+            out.put_u64_le(value);
+        }
     }
 }

@@ -164,7 +164,9 @@ pub async fn run(args: PackageArgs) -> Result<(), CliError> {
     let Opened { store, site, .. } = open(&args.store, &args.url).await?;
     let base = named.map(|url| url.as_str().trim_end_matches('/').to_owned());
     let here = Here {
-        queue: Queue::open(url, queue.terms).await?,
+        queue: Queue::open(url, queue.terms)
+            .await?
+            .of_store(&queue.store_name(&config)),
         means: Means {
             store: store.clone(),
             budget: MemoryBudget::new(MEMORY),
@@ -344,7 +346,7 @@ impl Here {
         Ok(new.id)
     }
 
-    /// Works on the queue until the job has ended, by this process or another one.
+    /// Works on the job, and on no other, until it has ended, by this process or another one.
     async fn until_ended(&self, id: &str, stop: impl Future<Output = ()>) -> Result<Job, CliError> {
         let stopping = CancellationToken::new();
         let runner = Arc::new(Packager {
@@ -353,7 +355,7 @@ impl Here {
             share_from: self.share_from,
         });
         let working = work(
-            self.queue.clone(),
+            self.queue.only(id),
             runner,
             1,
             worker::name(),

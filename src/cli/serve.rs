@@ -136,7 +136,10 @@ impl Server {
             tracing::warn!(%url, "clients elsewhere need another address: set --public-url");
         }
         let queue = match &config.queue.url {
-            Some(queue) => Some(Queue::open(queue, config.queue.terms).await?),
+            Some(queue) => {
+                let queue = Queue::open(queue, config.queue.terms).await?;
+                Some(queue.of_store(&config.queue.store_name(&config.store)))
+            }
             None => None,
         };
         if let (Some(public), "https") = (&config.public_url, config.door.scheme())
@@ -202,7 +205,7 @@ impl Server {
             let working = async {
                 let stop = stopping.clone().cancelled_owned();
                 if let Some(queue) = queue.filter(|_| self.jobs.slots > 0) {
-                    worker::serve(queue, means, &self.jobs, worker::name(), stop).await;
+                    worker::work_on(queue, means, &self.jobs, worker::name(), stop).await;
                 }
             };
             let stop = async {
@@ -252,7 +255,7 @@ pub(super) async fn listen(addresses: &[SocketAddr]) -> Result<TcpListener, CliE
 }
 
 /// How a client on this machine reaches an address; one that stands for all addresses is reached by loopback.
-fn local_url(scheme: &str, mut address: SocketAddr) -> String {
+pub(super) fn local_url(scheme: &str, mut address: SocketAddr) -> String {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),

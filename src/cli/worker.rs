@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
+use tokio::net::TcpListener;
 use tracing::info;
 
 use super::open::{Opened, open};
 use super::signals::Signals;
-use super::{CliError, S3Url, output};
+use super::{CliError, S3Url, output, serve};
+use crate::config::serve::resolve;
 use crate::config::{Environment, QueueArgs, QueueConfig, StoreArgs};
+use crate::http::operators::{self, Operated};
 use crate::job::Means;
 use crate::job::queue::{Queue, work};
 use crate::job::run::Packager;
+use crate::measure;
 use crate::read_ahead::{DEFAULT_BUDGET, MemoryBudget};
 use crate::size::ByteSize;
 use crate::store::{Bucket, embedded};
@@ -24,7 +28,7 @@ Examples:
   SHEAF_QUEUE=postgres://sheaf:PASSWORD@db/sheaf sheaf worker
   sheaf worker --queue postgres://sheaf@db/sheaf --slots 2
 
-Once it works it prints {\"worker\":…,\"queue\":…,\"slots\":…} on standard output. SIGTERM and SIGINT stop it: what it has under
+Once it works it prints {\"worker\":…,\"queue\":…,\"slots\":…} on standard output, and \"admin\" with --admin-listen. SIGTERM and SIGINT stop it: what it has under
 way is given back, and goes on elsewhere from where it is.")]
 pub struct WorkerArgs {
     /// The memory that its jobs may fill with bytes under way: bytes, or 64MiB, 1GiB
@@ -36,6 +40,15 @@ pub struct WorkerArgs {
         hide_env_values = true
     )]
     memory_budget: ByteSize,
+
+    /// An address for /metrics, /healthz and /readyz, without a key [default: none]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "SHEAF_ADMIN_LISTEN",
+        hide_env_values = true
+    )]
+    admin_listen: Option<String>,
 
     /// Where the jobs are.
     #[command(flatten)]
@@ -52,20 +65,23 @@ struct Working<'a> {
     worker: &'a str,
     queue: String,
     slots: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin: Option<String>,
 }
 
 /// Works until a signal comes.
 ///
 /// # Errors
-/// [`CliError::Config`], [`CliError::Queue`], [`CliError::NoQueue`].
+/// [`CliError::Config`], [`CliError::Queue`], [`CliError::NoQueue`], [`CliError::Listen`].
 pub async fn run(args: WorkerArgs) -> Result<(), CliError> {
     let signals = Signals::catch()?;
     let environment = Environment::of_process();
-    let state_dir = args.store.check(environment)?.state_dir;
-    let config = args.queue.check(environment, state_dir.as_deref(), 1)?;
+    let place = args.store.check(environment)?;
+    let config = args.queue.check(environment, place.state_dir.as_deref(), 1)?;
     let memory = crate::config::serve::memory_budget(args.memory_budget)?;
     let url = config.url.as_ref().ok_or(CliError::NoQueue)?;
     let queue = Queue::open(url, config.terms).await?;
+    let queue = queue.of_store(&config.store_name(&place));
     let local = S3Url {
         // Without a folder the store is the same for all buckets.
         bucket: Bucket::new(embedded::BUCKET).map_err(crate::config::ConfigError::from)?,
@@ -76,20 +92,44 @@ pub async fn run(args: WorkerArgs) -> Result<(), CliError> {
         store,
         budget: MemoryBudget::new(memory),
     };
+    let operators = match &args.admin_listen {
+        Some(text) => Some(serve::listen(&resolve("--admin-listen", text)?).await?),
+        None => None,
+    };
+    let admin = operators.as_ref().map(TcpListener::local_addr);
+    let admin = admin.transpose().map_err(CliError::Server)?;
     let name = name();
     output::result(&Working {
         worker: &name,
         queue: url.to_string(),
         slots: config.slots,
+        admin: admin.map(|address| serve::local_url("http", address)),
     })?;
-    signals
-        .around(|stop| serve(queue, means, &config, name, stop))
-        .await;
+    let told = Operated {
+        queue: queue.clone(),
+        memory: means.budget.clone(),
+    };
+    let telling = async {
+        match operators {
+            Some(listener) => {
+                measure::install();
+                operators::answer(listener, told).await
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let working = |stop| async {
+        tokio::select! {
+            () = work_on(queue, means, &config, name, stop) => {}
+            never = telling => match never {},
+        }
+    };
+    signals.around(working).await;
     Ok(())
 }
 
 /// Runs jobs until `stop`, then gives back what is under way.
-pub(super) async fn serve(
+pub(super) async fn work_on(
     queue: Queue,
     means: Means,
     config: &QueueConfig,

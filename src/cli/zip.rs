@@ -10,6 +10,7 @@ use self::target::Target;
 use super::open::open;
 use super::output::{self, Progress};
 use super::{CliError, S3Url};
+use crate::archive::Method;
 use crate::config::StoreArgs;
 use crate::download::LiveArchive;
 use crate::manifest::Selection;
@@ -23,6 +24,7 @@ pub mod target;
 Examples:
   sheaf zip s3://my-bucket/reports/2024/ -o reports.zip
   sheaf zip s3://my-bucket/photos/ --include '*.jpg' --include '*.png' -o photos.zip
+  sheaf zip s3://my-bucket/exports/ --include '*' --method deflate -o exports.zip
   sheaf zip s3://my-bucket/reports/ -o - | ssh host 'cat > reports.zip'
 
 The file appears when it is complete, or not at all.")]
@@ -40,6 +42,10 @@ pub struct ZipArgs {
     /// `*` stands for any characters, slashes too; case does not matter. `--include '*'` takes everything.
     #[arg(long, value_name = "PATTERN")]
     include: Vec<String>,
+
+    /// How files stand in the archive
+    #[arg(long, value_enum, value_name = "HOW", default_value = "store")]
+    method: Method,
 
     #[command(flatten)]
     store: StoreArgs,
@@ -68,8 +74,13 @@ pub async fn run(args: ZipArgs) -> Result<(), CliError> {
         Target::file(&args.output)?
     };
     let opened = open(&args.store, &args.url).await?;
-    let mut archive =
-        LiveArchive::open(&opened.store, &MemoryBudget::default(), &selection).await?;
+    let mut archive = LiveArchive::open(
+        &opened.store,
+        &MemoryBudget::default(),
+        &selection,
+        args.method,
+    )
+    .await?;
     let mut writing = target.start()?;
     let progress = Progress::open_ended();
     let mut entries = 0;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::store::positive;
+use super::store::{Place, StoreConfig, positive};
 use super::{ConfigError, Environment};
 use crate::job::queue::{Limits, QueueUrl, Terms};
 use crate::period::Period;
@@ -25,6 +25,17 @@ pub struct QueueArgs {
     /// Jobs that this process runs at once [default: 1, but none in a server whose queue is PostgreSQL: workers run them]
     #[arg(long, value_name = "N", env = "SHEAF_SLOTS", hide_env_values = true)]
     pub slots: Option<usize>,
+
+    /// What jobs call this store, so that no worker of another store takes them [default: its endpoint or folder]
+    ///
+    /// Where servers and workers reach one store under several addresses, all of them need the same name.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "SHEAF_STORE_NAME",
+        hide_env_values = true
+    )]
+    pub store_name: Option<String>,
 
     /// How long a worker may be silent before another goes on with its job
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = positive, env = "SHEAF_JOB_LEASE", hide_env_values = true)]
@@ -80,9 +91,24 @@ pub struct QueueConfig {
     pub slots: usize,
     /// From how many bytes on workers share an archive.
     pub share_from: u64,
+    /// What jobs call the store, where that was said.
+    pub named: Option<String>,
 }
 
 impl QueueConfig {
+    /// What jobs call the store: as was said, or else by its endpoint or its folder. Bucket names are AWS's own everywhere, so
+    /// that its regions make no difference.
+    pub fn store_name(&self, store: &StoreConfig) -> String {
+        if let Some(name) = &self.named {
+            return name.clone();
+        }
+        match (&store.place, &store.options.endpoint) {
+            (Place::Local { dir, .. }, _) => format!("file:{}", dir.display()),
+            (Place::Remote, Some(endpoint)) => endpoint.trim_end_matches('/').to_lowercase(),
+            (Place::Remote, None) => "aws".to_owned(),
+        }
+    }
+
     /// A queue in a folder, with nothing said about it.
     pub fn in_folder(folder: &Path) -> QueueConfig {
         QueueConfig {
@@ -90,6 +116,7 @@ impl QueueConfig {
             terms: Terms::default(),
             slots: 1,
             share_from: 1 << 30,
+            named: None,
         }
     }
 }
@@ -136,6 +163,7 @@ impl QueueArgs {
                 ..Terms::default()
             },
             share_from: self.share_from.bytes() as u64,
+            named: self.store_name.clone(),
             url,
         })
     }

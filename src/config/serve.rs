@@ -254,7 +254,11 @@ pub fn memory_budget(size: ByteSize) -> Result<usize, ConfigError> {
     Ok(size.bytes())
 }
 
-fn resolve(option: &'static str, text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
+/// The addresses that a text stands for, to be tried in turn.
+///
+/// # Errors
+/// [`ConfigError::Listen`].
+pub fn resolve(option: &'static str, text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
     let fails = |reason: String| ConfigError::Listen {
         option,
         text: text.to_owned(),

@@ -3,14 +3,17 @@
 //! [`LiveArchive::next`] gives the archive's bytes frame by frame; chunks of objects are passed on as the store gave
 //! them, read ahead by [`ReadAhead`]. Beside what is read ahead it holds what the central directory needs, which is
 //! charged to the memory budget as the download's records.
+//!
+//! Asked for [`Method::Deflate`], it has text deflated on its way ([`Deflating`]); all else stands in it as ever.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::DownloadError;
+use super::deflate::Deflating;
 use super::rows::{Row, Rows};
-use crate::archive::{Directory, Entry, INLINE_MAX, Layout};
+use crate::archive::{Directory, Entry, INLINE_MAX, Layout, Method};
 use crate::manifest::Selection;
 use crate::read_ahead::{BucketReads, Event, MemoryBudget, ReadAhead};
 use crate::store::{Bucket, Store};
@@ -18,13 +21,16 @@ use crate::store::{Bucket, Store};
 /// After how many entries the records are charged anew.
 const ENTRIES_PER_CHARGE: usize = 256;
 
+/// By how much what is being deflated may differ from what was charged for it, in bytes.
+const UNCHARGED: usize = 64 * 1024;
+
 /// An archive under way.
 ///
 /// Once [`LiveArchive::next`] has failed, the archive is broken for good: what came before must not be taken for a
 /// whole one.
 pub struct LiveArchive {
     bucket: Bucket,
-    ahead: ReadAhead<BucketReads, Rows, Row>,
+    ahead: Deflating<BucketReads, Rows>,
     layout: Layout,
     /// CRC-32 of each entry that is finished, by its index in the layout.
     crc32s: Vec<u32>,
@@ -32,6 +38,8 @@ pub struct LiveArchive {
     /// Frames that are ready to go out.
     ready: VecDeque<Bytes>,
     bytes: u64,
+    /// What was charged for what is being deflated.
+    charged: usize,
 }
 
 enum Step {
@@ -46,6 +54,8 @@ struct Passing {
     index: usize,
     key: String,
     stored: Option<u32>,
+    /// How many bytes have come of it, where it is deflated.
+    deflated: Option<u64>,
 }
 
 impl LiveArchive {
@@ -58,18 +68,24 @@ impl LiveArchive {
         store: &Store,
         budget: &MemoryBudget,
         selection: &Selection,
+        method: Method,
     ) -> Result<LiveArchive, DownloadError> {
         let share = budget.admit()?;
-        let rows = Rows::open(store, selection, budget).await?;
+        let rows = Rows::open(store, selection, method, budget).await?;
         share.record(rows.heap_bytes());
         Ok(LiveArchive {
             bucket: selection.bucket().clone(),
-            ahead: ReadAhead::new(BucketReads::new(store, selection.bucket()), rows, share),
+            ahead: Deflating::new(ReadAhead::new(
+                BucketReads::new(store, selection.bucket()),
+                rows,
+                share,
+            )),
             layout: Layout::new(),
             crc32s: Vec::new(),
             step: Step::Entries,
             ready: VecDeque::new(),
             bytes: 0,
+            charged: 0,
         })
     }
 
@@ -110,7 +126,7 @@ impl LiveArchive {
                         stored,
                         computed,
                     }) => self.begin(tag, stored, computed)?,
-                    Some(Event::Data(chunk)) => self.ready.push_back(chunk),
+                    Some(Event::Data(chunk)) => self.pass(chunk),
                     Some(Event::End { crc32 }) => self.end(crc32)?,
                     None => {
                         self.record();
@@ -144,18 +160,23 @@ impl LiveArchive {
         if let Some(computed) = computed {
             self.compare(&row.key, stored, computed)?;
         }
-        let index = self.layout.push(Entry {
+        let entry = Entry {
             name: row.name,
             size: row.size,
             modified: row.modified,
             crc32: stored.filter(|_| row.size > INLINE_MAX),
-        });
+        };
+        let index = match row.deflated {
+            true => self.layout.push_deflated(entry),
+            false => self.layout.push(entry),
+        };
         let crc32 = computed.or(stored).unwrap_or_default();
         self.ready.push_back(self.layout.local_header(index, crc32));
         self.step = Step::Passing(Passing {
             index,
             key: row.key,
             stored,
+            deflated: row.deflated.then_some(0),
         });
         if index.is_multiple_of(ENTRIES_PER_CHARGE) {
             self.record();
@@ -163,10 +184,27 @@ impl LiveArchive {
         Ok(())
     }
 
+    fn pass(&mut self, chunk: Bytes) {
+        if let Step::Passing(Passing {
+            deflated: Some(bytes),
+            ..
+        }) = &mut self.step
+        {
+            *bytes += chunk.len() as u64;
+        }
+        if self.ahead.heap_bytes().abs_diff(self.charged) >= UNCHARGED {
+            self.record();
+        }
+        self.ready.push_back(chunk);
+    }
+
     /// All bytes of an entry have passed.
     fn end(&mut self, computed: u32) -> Result<(), DownloadError> {
         if let Step::Passing(passing) = std::mem::replace(&mut self.step, Step::Entries) {
             self.compare(&passing.key, passing.stored, computed)?;
+            if let Some(bytes) = passing.deflated {
+                self.layout.deflated(bytes);
+            }
             self.ready
                 .extend(self.layout.descriptor(passing.index, computed));
             self.crc32s.push(computed);
@@ -187,9 +225,11 @@ impl LiveArchive {
     }
 
     /// Charges what is kept for each entry.
-    fn record(&self) {
+    fn record(&mut self) {
         let crc32s = self.crc32s.capacity() * size_of::<u32>();
+        self.charged = self.ahead.heap_bytes();
         let records = self.layout.heap_bytes() + self.ahead.source().heap_bytes() + crc32s;
+        let records = records + self.charged;
         self.ahead.share().record(records);
     }
 }

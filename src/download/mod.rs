@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | [`rows`] | the selected objects of a listing, each with its entry name |
+//! | [`deflate`] | bytes of compressible objects, deflated away from the tasks that drive sockets |
 //! | [`live`] | the archive of a prefix as it is now |
 //! | [`frozen`] | any range of a frozen archive |
 //! | [`slices`] | a range as what it has of each entry, and what is read for it |
@@ -12,6 +13,7 @@
 //! | [`scan`] | hashing objects whose CRC-32 nobody knows |
 
 pub mod checksums;
+pub mod deflate;
 #[cfg(test)]
 mod fixture;
 pub mod frozen;
@@ -72,6 +74,9 @@ pub enum DownloadError {
         /// The object's key.
         key: String,
     },
+    /// The library that deflates broke its promises, or panicked.
+    #[error("what was read could not be deflated")]
+    Deflate,
     /// A checksum that the answer needs is not known yet.
     #[error("{missing} of {needed} objects are still being hashed for this range")]
     ChecksumsPending {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{DownloadError, MOST_NAMED};
-use crate::archive::{EntryName, INLINE_MAX, Namer};
+use crate::archive::{EntryName, INLINE_MAX, Method, Namer};
 use crate::manifest::Selection;
 use crate::read_ahead::{Before, Item, MemoryBudget};
 use crate::store::list::Pace;
@@ -34,6 +34,7 @@ pub struct Rows {
     page: VecDeque<Object>,
     page_bytes: usize,
     namer: Namer,
+    method: Method,
     _listing: AbortOnDropHandle<()>,
 }
 
@@ -48,6 +49,8 @@ pub struct Row {
     pub size: u64,
     /// Last-Modified, Unix seconds.
     pub modified: i64,
+    /// Its bytes are deflated on their way.
+    pub deflated: bool,
 }
 
 impl Rows {
@@ -58,6 +61,7 @@ impl Rows {
     pub async fn open(
         store: &Store,
         selection: &Selection,
+        method: Method,
         budget: &MemoryBudget,
     ) -> Result<Rows, DownloadError> {
         let (sender, pages) = mpsc::channel(1);
@@ -67,6 +71,7 @@ impl Rows {
             page: VecDeque::new(),
             page_bytes: 0,
             namer: Namer::new(selection.prefix()),
+            method,
             _listing: AbortOnDropHandle::new(tokio::spawn(listing)),
         };
         if !std::future::poll_fn(|cx| rows.poll_fill(cx)).await? {
@@ -148,9 +153,11 @@ impl Stream for Rows {
                 name: this.namer.name(&object.key),
                 size: object.size,
                 modified: object.modified,
+                deflated: this.method.deflates(&object.key, object.size),
             };
             let before = Before {
-                computed: object.size <= INLINE_MAX,
+                // A deflated entry has its CRC-32 in a descriptor.
+                computed: object.size <= INLINE_MAX && !tag.deflated,
                 stored: object.has_crc32,
             };
             Ok(Item {

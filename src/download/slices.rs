@@ -116,7 +116,7 @@ fn slice(open: &Open, index: usize, range: &Range<u64>) -> Option<Slice> {
     let header = within(range, layout.offset(index)..data);
     let crc32 = match layout.form(index) {
         // The field is zero there.
-        Form::Described => Some(0),
+        Form::Described | Form::Deflated => Some(0),
         Form::Known => open.crc32(index),
     };
     let size = layout.size(index);

@@ -20,6 +20,7 @@
 //! | [`record`] | one log line a request, and how its body ended |
 //! | [`api`] | the description of the API, made from the code, and a page to read it |
 //! | [`door`] | who may come in |
+//! | [`operators`] | health and metrics of a process that serves no clients |
 //! | [`keys`] | API keys, their scopes |
 //! | [`allowance`] | how much a key may ask for |
 //! | [`caller`] | who asks, and what they may touch |
@@ -69,6 +70,7 @@ pub mod keys;
 pub mod limits;
 pub mod links;
 pub mod manifests;
+pub mod operators;
 pub mod owner;
 pub mod paced;
 pub mod page;

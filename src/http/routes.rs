@@ -1,7 +1,6 @@
 //! Which path goes where.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -19,13 +18,10 @@ use super::problem::ProblemDetails;
 use super::record::Details;
 use super::service::Service;
 use super::{
-    DoorConfig, Problem, access, api, archive, handout, jobs, links, manifests, page, zip,
+    DoorConfig, Problem, access, api, archive, handout, jobs, links, manifests, operators, page,
+    zip,
 };
 use crate::link::without_token;
-use crate::measure;
-
-/// How long jobs may take to be counted.
-const COUNTING: Duration = Duration::from_secs(2);
 
 impl Service {
     /// The service for clients. Without a listener for operators, `/metrics` is here too, behind the door.
@@ -268,18 +264,8 @@ fn as_json(body: &'static str) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// Source: [text format](https://prometheus.io/docs/instrumenting/exposition_formats/).
 async fn metrics(State(app): State<App>) -> Response {
-    let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    if let Ok(queue) = app.queue() {
-        // A queue that does not answer must not keep all the rest.
-        if let Ok(Ok(counts)) = tokio::time::timeout(COUNTING, queue.counts()).await {
-            for (state, count) in counts {
-                measure::jobs(state.name(), count);
-            }
-        }
-    }
-    (content_type, measure::exposition(&app.config.memory)).into_response()
+    operators::counted(app.queue().ok(), &app.config.memory).await
 }
 
 /// What is counted is counted over all buckets.

@@ -14,6 +14,7 @@ use super::frames::frames;
 use super::query::Query;
 use super::record::Details;
 use super::routes::App;
+use crate::archive;
 use crate::disposition;
 use crate::download::{DownloadError, LiveArchive};
 
@@ -36,10 +37,11 @@ use crate::download::{DownloadError, LiveArchive};
         ("prefix" = Option<String>, Query, description = "Keys begin with this."),
         ("include" = Option<Vec<String>>, Query, style = Form, explode, description = "A glob on the key below the prefix, without regard to case; `*` crosses `/`. Several are alternatives. The default is `*.pdf`.", example = json!(["*.pdf"])),
         ("filename" = Option<String>, Query, description = "The name under which the archive is saved."),
+        ("method" = Option<String>, Query, description = "`deflate` deflates text (by the ending of the key: CSV, JSON, XML, SVG, HTML and more) on its way, and stores the rest; `store`, the default, stores everything."),
     ),
     responses((
         status = 200,
-        description = "A ZIP of stored entries, sent while it is read. A failure after the first byte breaks the connection (HTTP/2: the stream).",
+        description = "A ZIP of stored entries, or with text deflated, sent while it is read. A failure after the first byte breaks the connection (HTTP/2: the stream).",
         content_type = "application/zip",
         body = Vec<u8>,
         headers(
@@ -60,8 +62,9 @@ pub async fn live(
 ) -> Result<Response, Problem> {
     let query = Query::parse(
         query.as_deref(),
-        &["bucket", "prefix", "include", "filename"],
+        &["bucket", "prefix", "include", "filename", "method"],
     )?;
+    let packing = packing(query.one("method")?)?;
     let include: Vec<String> = query.all("include").map(str::to_owned).collect();
     let selection = app.selection(
         &caller,
@@ -78,7 +81,8 @@ pub async fn live(
     if headers.get_all(header::RANGE).iter().any(skips_the_start) {
         return Err(Problem::not_resumable());
     }
-    let mut archive = LiveArchive::open(&app.config.store, &app.config.memory, &selection).await?;
+    let (store, memory) = (&app.config.store, &app.config.memory);
+    let mut archive = LiveArchive::open(store, memory, &selection, packing).await?;
     let body = if method == Method::HEAD {
         // Not an empty body: that one has a length, which the answer to GET has not.
         Body::from_stream(stream::empty::<Result<Bytes, DownloadError>>())
@@ -100,6 +104,21 @@ pub async fn live(
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
+}
+
+/// How the entries are to stand in the archive.
+fn packing(method: Option<&str>) -> Result<archive::Method, Problem> {
+    let Some(name) = method else {
+        return Ok(archive::Method::default());
+    };
+    let known = archive::Method::ALL;
+    known
+        .into_iter()
+        .find(|method| method.name() == name)
+        .ok_or_else(|| {
+            let names = known.map(archive::Method::name).join(", ");
+            Problem::malformed_query(&format!("there is no method {name:?}; there are: {names}"))
+        })
 }
 
 /// Whether a Range header asks for bytes that do not begin at 0 (RFC 9110, section 14.2). Other units, and what does

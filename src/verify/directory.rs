@@ -5,7 +5,9 @@ use super::extra::{Extent, Extra};
 use super::fault::{FaultKind, Found, Header};
 use super::names::unsafe_because;
 use super::preflight::End;
-use super::record::{CentralHeader, DESCRIPTOR, EFFORT, ENCRYPTED, LATEST_VERSION, STORED, UTF_8};
+use super::record::{
+    CentralHeader, DEFLATED, DESCRIPTOR, EFFORT, ENCRYPTED, LATEST_VERSION, STORED, UTF_8,
+};
 use super::window::Window;
 
 /// What is kept of a central header. The name is with the reader library.
@@ -13,14 +15,18 @@ use super::window::Window;
 pub(super) struct Listed {
     /// Where the local header starts.
     pub(super) offset: u64,
-    /// The length of the data, which is stored.
+    /// The length of the data.
     pub(super) size: u64,
+    /// Its length as it stands in the archive: the same where it is stored.
+    pub(super) compressed: u64,
     /// The CRC-32 of the data.
     pub(super) crc32: u32,
     /// Its place in the directory.
     pub(super) index: u32,
     /// The general purpose bits.
     pub(super) flags: u16,
+    /// Stored or deflated.
+    pub(super) method: u16,
     /// The header has a Zip64 field.
     pub(super) zip64: bool,
 }
@@ -87,7 +93,7 @@ fn check(
     if header.flags & ENCRYPTED != 0 {
         return Err(FaultKind::Encrypted);
     }
-    if header.method != STORED {
+    if !matches!(header.method, STORED | DEFLATED) {
         let method = header.method;
         return Err(FaultKind::UnsupportedMethod { method });
     }
@@ -116,7 +122,7 @@ fn check(
         offset,
         zip64,
     } = extra.central_extent(header.compressed, header.uncompressed, header.offset)?;
-    if compressed != uncompressed {
+    if header.method == STORED && compressed != uncompressed {
         return Err(FaultKind::SizesDiffer {
             compressed,
             uncompressed,
@@ -126,9 +132,11 @@ fn check(
     Ok(Listed {
         offset,
         size: uncompressed,
+        compressed,
         crc32: header.crc32,
         index,
         flags: header.flags,
+        method: header.method,
         zip64,
     })
 }

@@ -1,6 +1,6 @@
 //! One entry of an archive: local header, data and descriptor, held against its central header.
 //!
-//! The data is read and hashed by the reader library; local header and descriptor are read here, because it does not
+//! Stored data is read and hashed by the reader library, deflated data here (`inflate.rs`); local header and descriptor are read here, because it does not
 //! look at what they say.
 
 #![allow(
@@ -15,8 +15,9 @@ use super::Stop;
 use super::directory::Listed;
 use super::extra::Extra;
 use super::fault::{FaultKind, Header};
+use super::inflate::inflate;
 use super::record::{
-    DESCRIPTOR, DESCRIPTOR_SIGNATURE, LATEST_VERSION, LocalHeader, u32_at, u64_at,
+    DEFLATED, DESCRIPTOR, DESCRIPTOR_SIGNATURE, LATEST_VERSION, LocalHeader, u32_at, u64_at,
 };
 use super::window::Window;
 
@@ -65,9 +66,14 @@ impl<'a> EntryCheck<'a> {
             None => Vec::new(),
         };
         let local = self.local(entry, &name, limit).await?;
-        self.data(entry, &name, local.data_offset, progress).await?;
+        if entry.method == DEFLATED {
+            let window = self.reader.inner_mut();
+            inflate(window, entry, &name, local.data_offset, progress).await?;
+        } else {
+            self.data(entry, &name, local.data_offset, progress).await?;
+        }
         if entry.flags & DESCRIPTOR != 0 {
-            let at = local.data_offset + entry.size;
+            let at = local.data_offset + entry.compressed;
             let window = self.reader.inner_mut();
             // At most 24 bytes: `local` has seen to that.
             let mut descriptor = vec![0; (limit - at) as usize];
@@ -97,7 +103,7 @@ impl<'a> EntryCheck<'a> {
         })?;
         let tail_len = usize::from(header.name_len) + usize::from(header.extra_len);
         let data_offset = entry.offset + (LocalHeader::LEN + tail_len) as u64;
-        let end = data_offset.saturating_add(entry.size);
+        let end = data_offset.saturating_add(entry.compressed);
         if end > limit {
             return Err(fails(FaultKind::Overlap { end, limit }).into());
         }
@@ -170,7 +176,7 @@ fn compare(
         let text = |name| format!("{:?}", String::from_utf8_lossy(name));
         return Err(differ("the name", text(local_name), text(name)));
     }
-    same("the method", header.method.into(), 0)?;
+    same("the method", header.method.into(), entry.method.into())?;
     same("the bits", header.flags.into(), entry.flags.into())?;
     if header.version_needed > LATEST_VERSION {
         return Err(FaultKind::UnsupportedVersion {
@@ -188,7 +194,7 @@ fn compare(
     // Where a descriptor follows, what was not known in time is zero (4.4.4): the CRC-32, or that and both sizes.
     let described = entry.flags & DESCRIPTOR != 0;
     if !(described && extent.compressed == 0 && extent.uncompressed == 0) {
-        same("the compressed size", extent.compressed, entry.size)?;
+        same("the compressed size", extent.compressed, entry.compressed)?;
         same("the uncompressed size", extent.uncompressed, entry.size)?;
     }
     if !(described && header.crc32 == 0) && header.crc32 != entry.crc32 {
@@ -227,7 +233,7 @@ fn check_descriptor(descriptor: &[u8], entry: &Listed, zip64: bool) -> Result<()
     };
     if u32_at(fields, 0) != entry.crc32 {
         Err("it has another CRC-32 than the central directory")
-    } else if compressed != entry.size || uncompressed != entry.size {
+    } else if compressed != entry.compressed || uncompressed != entry.size {
         Err("it has another size than the central directory")
     } else {
         Ok(())

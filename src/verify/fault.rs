@@ -115,9 +115,9 @@ pub enum FaultKind {
         /// What does not match.
         what: &'static str,
     },
-    /// A newer version of the format than stored entries can need (4.4.3).
+    /// A newer version of the format than stored and deflated entries can need (4.4.3).
     #[error(
-        "the {header} header asks for version {version} of the format; stored entries need 45 at most"
+        "the {header} header asks for version {version} of the format; stored and deflated entries need 45 at most"
     )]
     UnsupportedVersion {
         /// Which of the two headers.
@@ -125,8 +125,10 @@ pub enum FaultKind {
         /// Ten times the version.
         version: u16,
     },
-    /// Another method than stored (4.4.5).
-    #[error("the entry is compressed (method {method}), but verify checks stored entries only")]
+    /// Another method than stored and deflated (4.4.5).
+    #[error(
+        "the entry is compressed by method {method}, but verify checks stored and deflated entries only"
+    )]
     UnsupportedMethod {
         /// The number of the method.
         method: u16,
@@ -203,6 +205,12 @@ pub enum FaultKind {
     /// A data descriptor that is missing or says something else than the central header (4.3.9).
     #[error("the data descriptor is wrong: {what}")]
     WrongDescriptor {
+        /// What about it.
+        what: &'static str,
+    },
+    /// Data that is said to be deflated and is not, or becomes another length (4.4.5).
+    #[error("the deflated data is wrong: {what}")]
+    BadDeflate {
         /// What about it.
         what: &'static str,
     },
@@ -294,6 +302,7 @@ impl FaultKind {
             FaultKind::Gap { .. } => "gap",
             FaultKind::HeadersDiffer { .. } => "headers-differ",
             FaultKind::WrongDescriptor { .. } => "wrong-descriptor",
+            FaultKind::BadDeflate { .. } => "bad-deflate",
             FaultKind::WrongCrc32 { .. } => "wrong-crc32",
             FaultKind::ReaderRefuses { .. } => "reader-refuses",
         }

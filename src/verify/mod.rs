@@ -8,7 +8,9 @@
 //! ```
 //!
 //! Entries are checked in the order of their offsets, and each must end exactly where the next one starts: nothing
-//! overlaps (so that no archive takes longer than its length) and no byte is left out.
+//! overlaps (so that no archive takes longer than its length, and what that can inflate to: at most a thousand times as
+//! much, of which nothing is kept) and no byte is left out. Deflated data must end where its compressed size says, and
+//! inflating stops at the first byte beyond its size.
 //! What is not compared is what cannot do harm: times, permissions, comments, extra fields without a meaning here,
 //! and the version that an archive was made by.
 //!
@@ -29,6 +31,7 @@
 //! | `directory.rs` | the central directory |
 //! | `names.rs` | unsafe and repeated names |
 //! | `entries.rs` | one entry |
+//! | `inflate.rs` | the data of a deflated one |
 //! | `fault.rs` | what can be wrong |
 
 #![allow(
@@ -41,6 +44,7 @@ mod directory;
 mod entries;
 mod extra;
 mod fault;
+mod inflate;
 mod names;
 mod preflight;
 mod record;
@@ -212,7 +216,8 @@ fn compare_directories(listed: &[Listed], reader: &ZipFileReader<Window>) -> Res
     let same = |(ours, theirs): (&Listed, &async_zip::StoredZipEntry)| {
         ours.offset == theirs.header_offset()
             && ours.crc32 == theirs.crc32()
-            && [theirs.compressed_size(), theirs.uncompressed_size()] == [ours.size; 2]
+            && theirs.compressed_size() == ours.compressed
+            && theirs.uncompressed_size() == ours.size
     };
     if seen.len() != listed.len() || !listed.iter().zip(seen).all(same) {
         let reason = "it finds other entries in the central directory".to_owned();
@@ -246,7 +251,7 @@ fn check_extents(sorted: &[Listed], end: &End, reader: &ZipFileReader<Window>) -
         let end = entry
             .offset
             .saturating_add(least)
-            .saturating_add(entry.size);
+            .saturating_add(entry.compressed);
         if end > limit {
             return Err(FaultKind::Overlap { end, limit }
                 .of_entry(name, entry.offset)

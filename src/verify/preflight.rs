@@ -172,7 +172,7 @@ async fn zip64_claim(
     }
     if record.version_needed > LATEST_VERSION {
         return Err(zip64(
-            "it asks for a version that stored entries cannot need",
+            "it asks for a version that stored and deflated entries cannot need",
             start,
         ));
     }

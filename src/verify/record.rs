@@ -18,7 +18,9 @@ pub(super) const EFFORT: u16 = 0b110;
 
 /// Stored (4.4.5).
 pub(super) const STORED: u16 = 0;
-/// The latest version that a stored entry can need: 4.5, with Zip64 (4.4.3.2).
+/// Deflated (4.4.5).
+pub(super) const DEFLATED: u16 = 8;
+/// The latest version that a stored or deflated entry can need: 4.5, with Zip64 (4.4.3.2).
 pub(super) const LATEST_VERSION: u16 = 45;
 
 /// 4.3.7 Local file header, without name and extra fields.

@@ -13,6 +13,7 @@ mod cli;
 mod clients;
 mod connections;
 mod corpora;
+mod deflate;
 mod door;
 mod door_keys;
 mod errors;

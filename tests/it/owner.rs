@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::links::create;
 use crate::support::browser::Browser;
-use crate::support::client::Answered;
+use crate::support::client::{self, Answered};
 use crate::support::eyes::LOOKS;
 use crate::support::problem::Problem;
 use crate::support::server::Server;
@@ -216,4 +216,36 @@ async fn an_owner_makes_a_link_and_a_recipient_uses_it() {
     owner.shows("#known", "no links yet").await;
     recipient.open(&url).await;
     assert_eq!(recipient.text("h1").await, "This link was taken back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_has_an_archive_written_and_takes_it() {
+    let Some(owner) = Browser::start().await else {
+        return;
+    };
+    let server = Server::local();
+    server.drop_in("reports/2025/a.pdf", vec![5; 3_000_000]);
+    server.drop_in("reports/2025/b.pdf", vec![6; 100_000]);
+    owner.open(&server.url).await;
+    owner.shows("#folder", "reports/").await;
+    owner.shows("#working", "There are none yet").await;
+    owner.click("#folder button").await;
+    owner.shows("#folder", "2025/").await;
+    owner.click("#folder button").await;
+    owner.shows("#count", "2 files").await;
+    owner.click("#package").await;
+    owner.shows("#working .state", "done").await;
+    owner.shows("#working a.url", "2025.zip").await;
+    owner.shows("#working .what", "s3://local/").await;
+    owner.shows("#known", "2025.zip").await;
+    for look in LOOKS {
+        owner.look(look).await;
+        owner.approves("owner-jobs", look).await;
+    }
+    let listed = value(&server.get("/v1/jobs").await);
+    let zip = listed["jobs"][0]["zip_url"].as_str().unwrap();
+    let frozen = client::fetch("GET", zip, &[]).await.unwrap().body;
+    owner.click("#working a.url").await;
+    let written = owner.downloaded("2025.zip").await;
+    assert!(fs::read(written).unwrap() == frozen, "that of its link");
 }

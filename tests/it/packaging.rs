@@ -210,6 +210,28 @@ async fn an_interrupted_package_goes_on_or_is_called_off() {
     place.nothing_is_left();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_package_runs_its_own_job_and_none_of_before() {
+    let place = Place::of(40 * MIB);
+    let mut first = place.package(&[]).spawn().expect("a process");
+    until_parts(&place, &mut first, 1).await;
+    interrupt(&first);
+    let left = first.wait_with_output().expect("an end");
+    assert_eq!(left.status.code(), Some(1));
+    let other = ["package", "s3://local/in/00000", "--to", "s3://local/b.zip"];
+    let told = answer(&place.command(&other).output().expect("a process"));
+    assert_eq!(told["entries"], 1);
+    assert!(place.path().join("files/b.zip").exists());
+    assert!(
+        !place.path().join("files/out.zip").exists(),
+        "it was nobody's turn"
+    );
+    assert!(place.parts() > 0, "and what there is of it is kept");
+    let told = answer(&place.package(&[]).output().expect("a process"));
+    assert_eq!(told["to"], "s3://local/out.zip");
+    place.nothing_is_left();
+}
+
 fn interrupt(child: &Child) {
     let status = Command::new("kill")
         .args(["-INT", &child.id().to_string()])

@@ -24,12 +24,11 @@ impl Descriptor<'_> {
         out.put_u32_le(Self::SIGNATURE);
         out.put_u32_le(self.crc32);
         if self.entry.is_zip64() {
-            out.put_u64_le(self.entry.size); // compressed
+            out.put_u64_le(self.entry.data_len()); // compressed
             out.put_u64_le(self.entry.size); // uncompressed
         } else {
-            let size = zip64::saturate_32(self.entry.size);
-            out.put_u32_le(size); // compressed
-            out.put_u32_le(size); // uncompressed
+            out.put_u32_le(zip64::saturate_32(self.entry.data_len())); // compressed
+            out.put_u32_le(zip64::saturate_32(self.entry.size)); // uncompressed
         }
     }
 }

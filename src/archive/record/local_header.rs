@@ -4,7 +4,7 @@ use bytes::BufMut;
 
 use super::super::entry::Form;
 use super::super::time::{DosTime, ExtendedTimestamp};
-use super::{Placed, STORED, version_needed, zip64};
+use super::{Placed, method, version_needed, zip64};
 
 /// 4.3.7 Local file header.
 pub(crate) struct LocalHeader<'a> {
@@ -37,21 +37,22 @@ impl LocalHeader<'_> {
         let entry = self.entry;
         let is_zip64 = entry.is_zip64();
         let modified = DosTime::from_unix(entry.modified);
-        // A descriptor may follow only if the CRC is zero here (4.4.4); the sizes are real all the same, because
-        // more readers open the archive then.
-        let crc32 = match entry.form() {
-            Form::Known => self.crc32,
-            Form::Described => 0,
+        // A descriptor may follow only if the CRC is zero here (4.4.4); the sizes of a stored entry are real all the
+        // same, because more readers open the archive then. A deflated one has zeros, as everybody writes them.
+        let (crc32, real) = match entry.form() {
+            Form::Known => (self.crc32, entry.size),
+            Form::Described => (0, entry.size),
+            Form::Deflated => (0, 0),
         };
         let size = if is_zip64 {
             zip64::SATURATED_32
         } else {
-            zip64::saturate_32(entry.size)
+            zip64::saturate_32(real)
         };
         out.put_u32_le(Self::SIGNATURE);
         out.put_u16_le(version_needed(is_zip64));
         out.put_u16_le(entry.flags());
-        out.put_u16_le(STORED);
+        out.put_u16_le(method(entry));
         out.put_u16_le(modified.time);
         out.put_u16_le(modified.date);
         out.put_u32_le(crc32);
@@ -61,7 +62,7 @@ impl LocalHeader<'_> {
         out.put_u16_le(Self::extra_len(entry));
         out.put_slice(entry.name.as_bytes());
         if is_zip64 {
-            zip64::put_local(entry.size, out);
+            zip64::put_local(real, out);
         }
         ExtendedTimestamp::from_unix(entry.modified).put(out);
     }

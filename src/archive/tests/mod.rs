@@ -1,5 +1,6 @@
 //! The archive's tests: by example, by property, and by reading archives back.
 
+mod deflated;
 mod fixture;
 mod golden;
 mod memory;

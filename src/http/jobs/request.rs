@@ -10,7 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::http::Problem;
 use crate::http::caller::Caller;
 use crate::http::json::{Bounds, read};
-use crate::http::links::request::{Asked, LinkRequest};
+use crate::http::links::request::{Asked, LinkRequest, STORED_ONLY};
 use crate::http::routes::App;
 use crate::job::{Method, Target, Verify};
 use crate::manifest::selection::is_own;
@@ -106,6 +106,9 @@ impl JobRequest {
         let mut own = Map::new();
         for name in OWN {
             own.extend(selection.remove_entry(name));
+        }
+        if own.get("method").is_some_and(|method| method == "deflate") {
+            return Err(Problem::malformed_body(STORED_ONLY));
         }
         let options: Options = serde_json::from_value(Value::Object(own))
             .map_err(|error| Problem::malformed_body(&error.to_string()))?;

@@ -71,7 +71,14 @@ pub struct LinkRequest {
     /// How often the archive may be downloaded whole: an answer counts that carried its last byte to a client that took it.
     #[schema(value_type = Option<u32>, minimum = 1)]
     max_downloads: Option<NonZeroU32>,
+    /// Of jobs and of live archives: not of links.
+    #[schema(ignore)]
+    method: Option<serde_json::Value>,
 }
+
+/// What is said to whoever wants a frozen archive deflated.
+pub(in crate::http) const STORED_ONLY: &str = "method: the archives of links and jobs are stored, so that their \
+     lengths and ranges are known beforehand; GET /v1/zip?method=deflate deflates on the way";
 
 /// Where rows have their CRC-32 from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -121,6 +128,9 @@ impl Asked {
     fn of(fields: LinkRequest, in_query: Option<Crc>) -> Result<Asked, Problem> {
         if fields.keys.is_some() && !fields.include.is_empty() {
             return Err(Problem::malformed_body("name either keys or patterns"));
+        }
+        if fields.method.is_some() {
+            return Err(Problem::malformed_body(STORED_ONLY));
         }
         let wanted = fields.keys.map(|keys| keys.into_iter().map(Wanted::from));
         Ok(Asked {

@@ -31,7 +31,7 @@ impl From<DownloadError> for Problem {
                 detail,
             ),
             DownloadError::Archived { keys } => Problem::archived(detail, &keys),
-            DownloadError::Overloaded(_) => Problem::overloaded(detail),
+            DownloadError::Overloaded(_) | DownloadError::Deflate => Problem::overloaded(detail),
             DownloadError::Store(error) => error.into(),
             DownloadError::Scan(error) => match error.as_ref() {
                 HashError::Store(error) => Problem::from(error),

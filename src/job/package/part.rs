@@ -14,6 +14,7 @@ use crate::download::DownloadError;
 use crate::download::passage::Passage;
 use crate::job::Failure;
 use crate::job::checkpoint::Fragment;
+use crate::measure;
 use crate::store::{Patience, StoreError, StoreErrorKind, StoredPart};
 
 /// Tries at one part.
@@ -40,6 +41,7 @@ impl Job {
                 Ok(fragments) => {
                     self.known.finish(number, &part.range, fragments).await?;
                     self.progress.part();
+                    measure::job_part(part.is_copied(), part.len());
                     return Ok(());
                 }
                 Err(failure) if failure.is_worth_another_part() => match patience.pause() {

@@ -50,7 +50,7 @@ pub struct Beat {
 }
 
 impl Queue {
-    /// Claims the oldest job of these kinds that is due: one that nobody has, or one whose worker fell silent.
+    /// Claims the oldest job of these kinds and of this store that is due: one that nobody has, or one whose worker fell silent.
     ///
     /// # Errors
     /// [`QueueError::Database`].
@@ -104,6 +104,7 @@ impl Queue {
     ) -> Result<Option<Job>, sqlx::Error> {
         const DUE: &str = "FROM sheaf_jobs j WHERE $1 LIKE '% ' || j.kind || ' %' \
              AND ((j.state = 'queued' AND j.due <= {now}) OR (j.state = 'running' AND j.lease <= {now})) \
+             AND (j.store = $3 OR j.store = '') AND (j.id = $4 OR j.parent = $4 OR $4 = '') \
              AND (j.cancelled = 1 OR j.parent <> '' OR j.state = 'running' OR $2 > \
                  (SELECT COUNT(*) FROM sheaf_jobs r WHERE r.owner = j.owner AND r.parent = '' \
                   AND r.state IN ('running', 'waiting'))) \
@@ -112,6 +113,8 @@ impl Queue {
         let row = sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(format!(" {} ", kinds.join(" ")))
             .bind(column(self.terms.limits.running))
+            .bind(&*self.store)
+            .bind(&*self.only)
             .fetch_optional(&mut **all)
             .await?;
         row.as_ref().map(Job::of).transpose()
@@ -283,8 +286,8 @@ impl Queue {
             return Err(QueueError::Lost);
         }
         // They are as old as their parent, so that they go before jobs that came later.
-        let entered = "INSERT INTO sheaf_jobs (id, kind, owner, state, request, size, parent, created) \
-             SELECT $1, $2, p.owner, 'queued', $3, $4, p.id, p.created FROM sheaf_jobs p WHERE p.id = $5 \
+        let entered = "INSERT INTO sheaf_jobs (id, kind, owner, state, request, size, parent, created, store) \
+             SELECT $1, $2, p.owner, 'queued', $3, $4, p.id, p.created, p.store FROM sheaf_jobs p WHERE p.id = $5 \
              ON CONFLICT (id) DO NOTHING";
         for part in parts {
             sqlx::query(entered)

@@ -10,8 +10,11 @@ use url::Url;
 
 use super::{Queue, QueueError, QueueUrl, Terms};
 
-/// The form of the table that this release makes and knows.
-const FORM: i64 = 1;
+/// What makes each form of the table from the one before it; the last is what this release knows.
+///
+/// A form that was released stays as it is. Releases that know the one before may go on with a table that was changed under
+/// them, so a new column has a default that means what its absence meant.
+const FORMS: [&str; 2] = [TABLE, STORES];
 
 /// Taken by every transaction over several rows; any number will do that nobody else uses.
 const LOCK: i64 = 0x7368_6561_662d_6a62;
@@ -25,6 +28,9 @@ const DURABLE: [&str; 3] = [
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
 ];
+
+/// Jobs of before this have no store: whoever comes first has them.
+const STORES: &str = "ALTER TABLE sheaf_jobs ADD COLUMN store TEXT NOT NULL DEFAULT ''";
 
 /// Where a job is in the claim's order, and what of it decides who may do what, are columns; the rest is text.
 const TABLE: &str = "
@@ -148,6 +154,8 @@ impl Queue {
             dialect,
             terms,
             news: std::sync::Arc::default(),
+            store: std::sync::Arc::from(""),
+            only: std::sync::Arc::from(""),
         };
         match queue.make().await {
             Err(QueueError::Database(source)) => Err(fails(source)),
@@ -160,7 +168,7 @@ impl Queue {
         self.pool.close().await;
     }
 
-    /// Makes the table, unless another process did.
+    /// Makes the table, or what it lacks, unless another process did.
     async fn make(&self) -> Result<(), QueueError> {
         let mut all = self.begin().await?;
         all.execute("CREATE TABLE IF NOT EXISTS sheaf_form (form BIGINT NOT NULL)")
@@ -168,20 +176,27 @@ impl Queue {
         let found = sqlx::query("SELECT form FROM sheaf_form")
             .fetch_optional(&mut *all)
             .await?;
-        match found.map(|row| row.try_get::<i64, _>(0)).transpose()? {
-            Some(found) if found > FORM => {
-                return Err(QueueError::Newer { found, known: FORM });
-            }
-            Some(_) => {}
+        let found = found.map(|row| row.try_get::<i64, _>(0)).transpose()?;
+        let known = FORMS.len() as i64;
+        let missing = match found {
+            Some(found) if found > known => return Err(QueueError::Newer { found, known }),
+            Some(found) => &FORMS[usize::try_from(found).unwrap_or(0)..],
             None => {
-                for statement in TABLE.split(';').filter(|text| !text.trim().is_empty()) {
-                    all.execute(statement).await?;
-                }
-                sqlx::query("INSERT INTO sheaf_form (form) VALUES ($1)")
-                    .bind(FORM)
-                    .execute(&mut *all)
+                all.execute("INSERT INTO sheaf_form (form) VALUES (0)")
                     .await?;
+                &FORMS[..]
             }
+        };
+        for form in missing {
+            for statement in form.split(';').filter(|text| !text.trim().is_empty()) {
+                all.execute(statement).await?;
+            }
+        }
+        if !missing.is_empty() {
+            sqlx::query("UPDATE sheaf_form SET form = $1")
+                .bind(known)
+                .execute(&mut *all)
+                .await?;
         }
         all.commit().await?;
         Ok(())

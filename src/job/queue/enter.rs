@@ -56,8 +56,8 @@ impl Queue {
     pub async fn enter(&self, new: &NewJob) -> Result<(), QueueError> {
         let mut all = self.begin().await?;
         self.admits(&mut all, &new.owner, new.size).await?;
-        let entered = "INSERT INTO sheaf_jobs (id, kind, owner, state, request, subject, size, created, keep) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, $6, {now}, {now} + $7)";
+        let entered = "INSERT INTO sheaf_jobs (id, kind, owner, state, request, subject, size, created, keep, store) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, $6, {now}, {now} + $7, $8)";
         sqlx::query(self.dialect.say(entered))
             .bind(&new.id)
             .bind(new.kind)
@@ -66,6 +66,7 @@ impl Queue {
             .bind(&new.subject)
             .bind(column(new.size))
             .bind(millis(new.keep))
+            .bind(&*self.store)
             .execute(&mut *all)
             .await?;
         all.commit().await?;
@@ -107,32 +108,35 @@ impl Queue {
         Ok(())
     }
 
-    /// A job, if there is one of this id.
+    /// A job, if there is one of this id, and of this store.
     ///
     /// # Errors
     /// [`QueueError::Database`].
     pub async fn job(&self, id: &str) -> Result<Option<Job>, QueueError> {
-        let statement =
-            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM sheaf_jobs WHERE id = $1"));
+        let statement = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM sheaf_jobs WHERE id = $1 AND (store = $2 OR store = '')"
+        ));
         let row = sqlx::query(statement)
             .bind(id)
+            .bind(&*self.store)
             .fetch_optional(&mut *self.connection().await?)
             .await?;
         Ok(row.as_ref().map(Job::of).transpose()?)
     }
 
-    /// The newest jobs of an owner, the newest first; without their parts.
+    /// The newest jobs of an owner with this store, the newest first; without their parts.
     ///
     /// # Errors
     /// [`QueueError::Database`].
     pub async fn jobs_of(&self, owner: &str, most: u32) -> Result<Vec<Job>, QueueError> {
         let statement = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM sheaf_jobs WHERE owner = $1 AND parent = '' \
+            "SELECT {COLUMNS} FROM sheaf_jobs WHERE owner = $1 AND parent = '' AND (store = $3 OR store = '') \
              ORDER BY created DESC, id DESC LIMIT $2"
         ));
         let rows = sqlx::query(statement)
             .bind(owner)
             .bind(i64::from(most))
+            .bind(&*self.store)
             .fetch_all(&mut *self.connection().await?)
             .await?;
         Ok(rows.iter().map(Job::of).collect::<Result<_, _>>()?)

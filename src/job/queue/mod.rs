@@ -76,9 +76,32 @@ pub struct Queue {
     terms: Terms,
     /// Wakes the slots of this process when there is something to do.
     news: std::sync::Arc<tokio::sync::Notify>,
+    /// The store that jobs entered here are of, and that claimed ones must be of.
+    store: std::sync::Arc<str>,
+    /// The one job that is claimed here, with its parts; empty where any is.
+    only: std::sync::Arc<str>,
 }
 
 impl Queue {
+    /// The same queue, as those see it who work with this store: what is entered is of the store, and nothing of another
+    /// store is claimed or seen. Jobs of before stores were written down are everybody's.
+    #[must_use]
+    pub fn of_store(self, name: &str) -> Queue {
+        Queue {
+            store: name.into(),
+            ..self
+        }
+    }
+
+    /// The same queue, of which nothing but this job and its parts is claimed.
+    #[must_use]
+    pub fn only(&self, id: &str) -> Queue {
+        Queue {
+            only: id.into(),
+            ..self.clone()
+        }
+    }
+
     /// How jobs are handed out.
     pub fn terms(&self) -> &Terms {
         &self.terms

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sheaf::job::queue::{Claimed, Limits, NewJob, Pulse, Queue, QueueUrl, Terms};
+use sqlx::{AnyConnection, Connection, Row};
 
 use crate::support::postgres::Postgres;
 
 mod parts;
 mod rules;
+mod stores;
 mod work;
 
 /// A queue on a database that goes when it is dropped.
@@ -19,10 +21,10 @@ pub struct Bed {
     _home: tempfile::TempDir,
 }
 
-/// Terms under which nothing waits long.
+/// Terms under which workers are quick, and few tries are enough. Leases and pauses end when a test says so.
 pub fn hasty() -> Terms {
     Terms {
-        lease: Duration::from_millis(900),
+        lease: Duration::from_secs(3600),
         attempts: 3,
         backoff: Duration::from_millis(1),
         poll: Duration::from_millis(20),
@@ -74,15 +76,49 @@ impl Bed {
         claimed.expect("an answer").expect("a job that is due")
     }
 
-    /// Claims once there is something to claim.
-    pub async fn claim_later(&self, worker: &str) -> Claimed {
-        loop {
-            let claimed = self.queue.claim(worker, &["work"]).await;
-            if let Some(claimed) = claimed.expect("an answer") {
-                return claimed;
+    /// Claims a job whose worker fell silent, or whose pause has passed.
+    pub async fn claim_after(&self, id: &str, worker: &str) -> Claimed {
+        self.time_passes(id).await;
+        self.claim(worker).await
+    }
+
+    /// The database itself, past the queue.
+    pub async fn raw(&self) -> AnyConnection {
+        sqlx::any::install_default_drivers();
+        let address = match &self.url {
+            QueueUrl::Sqlite(path) => {
+                let url = url::Url::from_file_path(path).expect("a path");
+                url.as_str().replacen("file:", "sqlite:", 1)
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            QueueUrl::Postgres(url) => url.to_string(),
+        };
+        let connection = AnyConnection::connect(&address).await;
+        connection.expect("a connection to the database")
+    }
+
+    /// Says something to the database about a job.
+    pub async fn say(&self, statement: &'static str, id: &str) {
+        let mut raw = self.raw().await;
+        let said = sqlx::query(statement).bind(id).execute(&mut raw).await;
+        assert_eq!(said.expect("an answer").rows_affected(), 1);
+        raw.close().await.expect("an end");
+    }
+
+    /// As if the lease of a job, and its pause, had come to their ends.
+    pub async fn time_passes(&self, id: &str) {
+        self.say("UPDATE sheaf_jobs SET lease = 1, due = 1 WHERE id = $1", id)
+            .await;
+    }
+
+    /// Until when a job is held, by the database's clock in milliseconds.
+    pub async fn held_until(&self, id: &str) -> i64 {
+        let mut raw = self.raw().await;
+        let row = sqlx::query("SELECT lease FROM sheaf_jobs WHERE id = $1")
+            .bind(id)
+            .fetch_one(&mut raw)
+            .await;
+        raw.close().await.expect("an end");
+        row.expect("a job").try_get(0).expect("a number")
     }
 
     pub async fn nothing_is_due(&self) {

@@ -50,7 +50,7 @@ async fn who_falls_silent_loses_the_job_and_changes_nothing_any_more() {
             .await;
         assert!(!beat.unwrap().cancelled);
         bed.nothing_is_due().await;
-        let next = bed.claim_later("next").await;
+        let next = bed.claim_after("a", "next").await;
         assert_eq!((next.job.fence, next.duty), (2, Duty::Run));
         assert_eq!(next.job.checkpoint, "left by the dead");
         assert_eq!(next.job.progress, r#"{"reached":1}"#);
@@ -82,13 +82,13 @@ async fn a_beat_holds_a_job_beyond_its_lease() {
     for bed in Bed::both(hasty()).await {
         bed.enter("a").await;
         let claimed = bed.claim("w").await;
-        // Twice the lease, in beats of a third of it.
-        for _ in 0..6 {
-            tokio::time::sleep(hasty().lease / 3).await;
+        for _ in 0..3 {
+            bed.time_passes("a").await;
             let beat = bed.queue.beat("a", claimed.job.fence, &pulse("", 0)).await;
             beat.unwrap();
             bed.nothing_is_due().await;
         }
+        assert_eq!(bed.claim_after("a", "next").await.job.fence, 2);
     }
 }
 
@@ -97,10 +97,10 @@ async fn a_job_that_kills_its_workers_fails_with_the_reason() {
     for bed in Bed::both(hasty()).await {
         bed.enter("a").await;
         for attempt in 1..=3 {
-            let claimed = bed.claim_later("doomed").await;
+            let claimed = bed.claim_after("a", "doomed").await;
             assert_eq!((claimed.job.attempts, claimed.duty), (attempt, Duty::Run));
         }
-        tokio::time::sleep(hasty().lease).await;
+        bed.time_passes("a").await;
         bed.nothing_is_due().await;
         let failed = bed.queue.job("a").await.unwrap().unwrap();
         assert_eq!(failed.state, State::Failed);
@@ -113,19 +113,19 @@ async fn what_a_failing_job_left_is_cleared_away_first() {
     for bed in Bed::both(hasty()).await {
         bed.enter("a").await;
         for _ in 1..=3 {
-            let claimed = bed.claim_later("doomed").await;
+            let claimed = bed.claim_after("a", "doomed").await;
             let beat = bed
                 .queue
                 .beat("a", claimed.job.fence, &pulse("an upload", 0))
                 .await;
             beat.unwrap();
         }
-        let clearing = bed.claim_later("clearing").await;
+        let clearing = bed.claim_after("a", "clearing").await;
         assert_eq!(clearing.duty, Duty::Abandon(State::Failed));
         assert_eq!(clearing.job.checkpoint, "an upload");
         // Even that kills workers: some day it is given up.
-        bed.claim_later("doomed as well").await;
-        tokio::time::sleep(hasty().lease).await;
+        bed.claim_after("a", "doomed as well").await;
+        bed.time_passes("a").await;
         bed.nothing_is_due().await;
         let failed = bed.queue.job("a").await.unwrap().unwrap();
         assert_eq!(failed.state, State::Failed);
@@ -138,7 +138,7 @@ async fn a_try_that_gets_further_than_any_before_counts_as_the_first() {
         bed.enter("a").await;
         let mut attempts = Vec::new();
         for reached in [1, 2, 2, 3, 3, 4] {
-            let claimed = bed.claim_later("killed").await;
+            let claimed = bed.claim_after("a", "killed").await;
             attempts.push(claimed.job.attempts);
             assert_eq!(claimed.duty, Duty::Run);
             let beat = bed
@@ -154,7 +154,7 @@ async fn a_try_that_gets_further_than_any_before_counts_as_the_first() {
 #[tokio::test]
 async fn tries_are_apart_and_then_there_are_no_more() {
     let terms = Terms {
-        backoff: Duration::from_millis(400),
+        backoff: Duration::from_secs(3600),
         ..hasty()
     };
     for bed in Bed::both(terms).await {
@@ -169,9 +169,9 @@ async fn tries_are_apart_and_then_there_are_no_more() {
         bed.nothing_is_due().await;
         let waiting = bed.queue.job("a").await.unwrap().unwrap();
         assert_eq!(waiting.error, "the first reason");
-        let second = bed.claim_later("w").await;
+        let second = bed.claim_after("a", "w").await;
         assert!(bed.queue.retry(&second.job, "the second").await.unwrap());
-        let third = bed.claim_later("w").await;
+        let third = bed.claim_after("a", "w").await;
         assert_eq!(third.job.attempts, 3);
         assert!(!bed.queue.retry(&third.job, "the third").await.unwrap());
     }

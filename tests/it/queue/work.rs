@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::{Bed, hasty, job};
+use crate::support::wait::eventually;
 
 /// Work that does as its job's request says, and counts.
 #[derive(Default)]
@@ -164,12 +165,19 @@ async fn four_hundred_jobs_over_thirty_two_slots_run_once_each() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_lasts_many_leases_stays_with_its_worker() {
-    for bed in Bed::both(hasty()).await {
+    let terms = Terms {
+        lease: Duration::from_millis(900),
+        ..hasty()
+    };
+    for bed in Bed::both(terms).await {
         let hands = Hands::behind_a_gate();
         let crew = Crew::of(&bed.queue, &hands, 2);
         bed.enter("long").await;
         hands.waiting.notified().await;
-        tokio::time::sleep(hasty().lease * 4).await;
+        let end = bed.held_until("long").await + 4 * terms.lease.as_millis() as i64;
+        while bed.held_until("long").await < end {
+            tokio::time::sleep(terms.lease / 3).await;
+        }
         hands.gate.as_ref().unwrap().add_permits(1);
         assert_eq!(ended(&bed.queue, "long", State::Done).await.result, "\"1\"");
         assert_eq!(hands.began("long"), 1);
@@ -241,32 +249,23 @@ async fn who_lost_a_job_drops_the_work() {
         let crew = Crew::of(&bed.queue, &hands, 1);
         bed.enter("stolen").await;
         hands.waiting.notified().await;
-        // Another one with a lease of no length takes it while this one is alive.
-        let thief = bed.again(hasty()).await;
-        let job = bed.queue.job("stolen").await.unwrap().unwrap();
-        thief
-            .give_back(&job, &super::pulse("stolen", 0))
-            .await
-            .unwrap();
-        let stolen = thief.claim("thief", &["work"]).await.unwrap();
-        let Some(stolen) = stolen else {
-            // The crew's own slot was quicker to take it again; that is no theft.
-            crew.stop().await;
-            continue;
-        };
-        for _ in 0..1000 {
-            if hands.dropped.load(Ordering::SeqCst) == 1 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(hands.dropped.load(Ordering::SeqCst), 1, "it stopped");
+        // As a claim does that finds the lease at its end.
+        bed.say(
+            "UPDATE sheaf_jobs SET fence = fence + 1, worker = 'thief' WHERE id = $1",
+            "stolen",
+        )
+        .await;
+        let stolen = bed.queue.job("stolen").await.unwrap().unwrap();
+        eventually("its end", || {
+            (hands.dropped.load(Ordering::SeqCst) == 1).then_some(())
+        })
+        .await;
         assert!(
             hands.abandoned.lock().unwrap().is_empty(),
             "and touched nothing"
         );
-        thief
-            .finish(&stolen.job, State::Done, "\"thief\"", "")
+        bed.queue
+            .finish(&stolen, State::Done, "\"thief\"", "")
             .await
             .unwrap();
         crew.stop().await;
@@ -315,7 +314,10 @@ async fn a_restart_of_the_database_is_survived() {
         postgres.down();
         // It ends while nobody can be told.
         hands.gate.as_ref().unwrap().add_permits(2);
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        eventually("its end", || {
+            (hands.dropped.load(Ordering::SeqCst) == 1).then_some(())
+        })
+        .await;
         assert!(postgres.up());
         assert_eq!(
             ended(&bed.queue, "under way", State::Done).await.result,
