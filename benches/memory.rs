@@ -1,5 +1,6 @@
 //! What downloads cost in memory: the server's peak resident size, with few and many clients, fast and slow ones,
-//! archives of a megabyte and of ten gibibytes. It depends on the memory budget, not on the archive.
+//! archives of a megabyte and of ten gibibytes. It depends on the memory budget, not on the archive. Overloaded, ten times
+//! as many ask as fit.
 //!
 //! Every case has a server of its own, as a peak never falls. Downloads are cut off after some seconds: the peak is
 //! reached long before their end. `--quick` takes fewer clients and less time.
@@ -66,6 +67,7 @@ fn main() -> Result<()> {
             case("1 MB", small, "256MiB", 1, 0),
             case("10 GiB", large, "8MiB", 1, 0),
             case("10 GiB", large, "256MiB", 1, 20),
+            case("overload", large, "8MiB", 640, 0),
         ];
         (cases, Duration::from_secs(2))
     } else {
@@ -84,6 +86,7 @@ fn main() -> Result<()> {
             case("20,000 files", many, "256MiB", 0, 1000),
             case("10 GiB", large, "256MiB", 1000, 0),
             case("10 GiB", large, "256MiB", 1, 1000),
+            case("overload", large, "8MiB", 640, 0),
         ];
         (cases, Duration::from_secs(15))
     };
@@ -105,6 +108,7 @@ async fn run(case: Case, lasting: Duration) -> Result<()> {
             .env("S3_ENDPOINT_URL", &endpoint)
             .env("BUCKET_NAME", "bench")
             .env("SHEAF_MAX_CONNECTIONS", "2000")
+            .env("SHEAF_MAX_CONNECTIONS_PER_ADDRESS", "2000")
             .args(["--memory-budget", case.budget]);
     });
     let address = server.url.trim_start_matches("http://").to_owned();

@@ -107,6 +107,7 @@ async fn frozen(
             etag: object.etag.clone(),
             modified: object.modified,
             crc32: Some(hasher.finalize()),
+            announced: false,
             version: None,
         });
         rows.push(object);

@@ -13,6 +13,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use crate::read_ahead::MemoryBudget;
 
 const REQUESTS: &str = "sheaf_http_requests_total";
+const OVER_LIMIT: &str = "sheaf_over_limit_total";
+const CONNECTIONS: &str = "sheaf_connections";
 const RUNNING: &str = "sheaf_downloads_running";
 const DOWNLOADS: &str = "sheaf_downloads_total";
 const BYTES: &str = "sheaf_download_bytes_total";
@@ -69,6 +71,11 @@ pub fn install() -> &'static PrometheusHandle {
 
 fn describe() {
     describe_counter!(REQUESTS, "Requests, by route and class of status");
+    describe_counter!(
+        OVER_LIMIT,
+        "Requests and connections that were refused or cut off, by the limit that they went over"
+    );
+    describe_gauge!(CONNECTIONS, "Connections that are open now, by door");
     describe_gauge!(RUNNING, "Archives on their way now, by kind");
     describe_counter!(
         DOWNLOADS,
@@ -195,6 +202,16 @@ pub fn request(route: &'static str, status: Option<u16>) {
         None => "none",
     };
     counter!(REQUESTS, "route" => route, "status" => class).increment(1);
+}
+
+/// Somebody went over a limit.
+pub fn over_limit(limit: &'static str) {
+    counter!(OVER_LIMIT, "limit" => limit).increment(1);
+}
+
+/// So many connections are open at a door.
+pub fn connections(door: &'static str, open: usize) {
+    gauge!(CONNECTIONS, "door" => door).set(open as f64);
 }
 
 /// A download of a link has reached the archive's last byte.

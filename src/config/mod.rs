@@ -6,11 +6,13 @@
 //! | [`store`] | which store, and how it is reached |
 //! | [`link_keys`] | the keys that sign links |
 //! | [`door`] | buckets, origins and proxies that are let in; TLS |
+//! | [`limits`] | bounds on what clients can hold |
 //! | [`queue`] | where jobs are kept |
 //! | [`runs`] | how long manifests may take |
 //! | [`serve`] | the listener, who may come in, and bounds |
 
 pub mod door;
+pub mod limits;
 pub mod link_keys;
 pub mod queue;
 pub mod runs;
@@ -21,6 +23,7 @@ pub mod store;
 use std::path::PathBuf;
 
 pub use door::DoorArgs;
+pub use limits::LimitArgs;
 pub use link_keys::{LinkKeys, LinkKeysError};
 pub use queue::{QueueArgs, QueueConfig};
 pub use runs::RunArgs;

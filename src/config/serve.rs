@@ -1,17 +1,15 @@
 //! The server's options: the listener, who may come in, defaults of requests, and bounds.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use url::Url;
 
-use super::store::positive;
 use super::{
-    ConfigError, DoorArgs, Environment, LinkKeys, Place, QueueArgs, QueueConfig, RunArgs,
-    StoreArgs, StoreConfig, web_url,
+    ConfigError, DoorArgs, Environment, LimitArgs, LinkKeys, Place, QueueArgs, QueueConfig,
+    RunArgs, StoreArgs, StoreConfig, web_url,
 };
 use crate::http::{ApiKeys, DoorConfig, Limits};
 use crate::manifest::{Selection, Watch};
@@ -85,16 +83,6 @@ pub struct ServeArgs {
     #[arg(long, env = "SHEAF_ALLOW_ANONYMOUS", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub allow_anonymous: bool,
 
-    /// Connections of clients at the most
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "1024",
-        env = "SHEAF_MAX_CONNECTIONS",
-        hide_env_values = true
-    )]
-    pub max_connections: NonZeroUsize,
-
     /// A second address, for /metrics, /healthz and /readyz alone, without a key [default: on the first, behind the key]
     #[arg(
         long,
@@ -109,16 +97,13 @@ pub struct ServeArgs {
     /// More of it hides more of the store's latency. A download that finds no room is refused with 503.
     #[arg(
         long,
+        help_heading = "Limits",
         value_name = "SIZE",
         default_value_t = ByteSize::new(DEFAULT_BUDGET),
         env = "SHEAF_MEMORY_BUDGET",
         hide_env_values = true
     )]
     pub memory_budget: ByteSize,
-
-    /// How long a client may take to send the head of a request
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive, env = "SHEAF_HEADER_TIMEOUT", hide_env_values = true)]
-    pub header_timeout: Period,
 
     /// How long downloads may go on after the signal to stop
     #[arg(
@@ -133,6 +118,10 @@ pub struct ServeArgs {
     /// What else is let in.
     #[command(flatten)]
     pub door: DoorArgs,
+
+    /// What clients can hold.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     /// Where jobs are kept.
     #[command(flatten)]
@@ -236,11 +225,7 @@ impl ServeArgs {
                 .queue
                 .check(environment, store.state_dir.as_deref(), 0)?,
             link_keys: LinkKeys::of(environment, store.state_dir.as_deref())?,
-            limits: Limits {
-                max_connections: self.max_connections.get(),
-                header_timeout: self.header_timeout.duration(),
-                drain: self.drain.duration(),
-            },
+            limits: self.limits.limits(self.drain.duration()),
             store,
         })
     }

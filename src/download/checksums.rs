@@ -10,7 +10,7 @@ use crate::read_ahead::Reads;
 
 /// Where a passage has the CRC-32s from that it does not compute itself, and who hears of those that it does.
 pub trait Checksums: Send + 'static {
-    /// All bytes of a range of an object have come, never none.
+    /// All bytes of a range of an object have come, never none. `stored` is the CRC-32 that the store sent along.
     ///
     /// # Errors
     /// They are not what they should be: the last of them are not passed on then.
@@ -19,6 +19,7 @@ pub trait Checksums: Send + 'static {
         index: usize,
         range: Range<u64>,
         crc32: u32,
+        stored: Option<u32>,
     ) -> impl Future<Output = Result<(), DownloadError>> + Send;
 
     /// The CRC-32 of an entry, waited for where it is not known yet.
@@ -50,11 +51,13 @@ impl<R: Reads> Checksums for Scanned<R> {
         index: usize,
         range: Range<u64>,
         crc32: u32,
+        stored: Option<u32>,
     ) -> Result<(), DownloadError> {
         if range != (0..self.open.frozen.layout().size(index)) {
             return Ok(());
         }
-        self.scanner.learn(&self.open, index, crc32).await
+        let scanner = &self.scanner;
+        scanner.learn(&self.open, index, crc32, stored).await
     }
 
     async fn crc32(&self, index: usize) -> Result<u32, DownloadError> {

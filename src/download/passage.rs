@@ -86,7 +86,11 @@ impl<R: Reads, C: Checksums> Passage<R, C> {
             }
             match &mut self.step {
                 Step::Entries | Step::Passing(_) => match self.ahead.next().await? {
-                    Some(Event::Begin { tag, computed, .. }) => self.begin(tag, computed).await?,
+                    Some(Event::Begin {
+                        tag,
+                        stored,
+                        computed,
+                    }) => self.begin(tag, stored, computed).await?,
                     Some(Event::Data(chunk)) => self.pass(chunk),
                     Some(Event::End { crc32 }) => self.end(crc32).await?,
                     None => self.step = Step::Tail(Directory::range(self.tail.clone())),
@@ -111,12 +115,17 @@ impl<R: Reads, C: Checksums> Passage<R, C> {
         self.ready.extend(frame.filter(|frame| !frame.is_empty()));
     }
 
-    async fn begin(&mut self, slice: Slice, computed: Option<u32>) -> Result<(), DownloadError> {
+    async fn begin(
+        &mut self,
+        slice: Slice,
+        stored: Option<u32>,
+        computed: Option<u32>,
+    ) -> Result<(), DownloadError> {
         self.entries += 1;
         let size = self.open.frozen.layout().size(slice.index);
         if let Some(computed) = computed {
             self.checksums
-                .hashed(slice.index, 0..size, computed)
+                .hashed(slice.index, 0..size, computed, stored)
                 .await?;
         }
         if let Some(crc32) = computed.or(slice.crc32) {
@@ -159,7 +168,7 @@ impl<R: Reads, C: Checksums> Passage<R, C> {
         if let Step::Passing(passing) = std::mem::replace(&mut self.step, Step::Entries) {
             if let Some(range) = passing.to_check {
                 let index = passing.slice.index;
-                self.checksums.hashed(index, range, crc32).await?;
+                self.checksums.hashed(index, range, crc32, None).await?;
             }
             self.send(passing.last);
             if !passing.slice.descriptor.is_empty() {

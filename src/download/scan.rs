@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::DownloadError;
+use crate::archive::INLINE_MAX;
 use crate::manifest::learned::HashError;
 use crate::manifest::{Library, Open};
 use crate::read_ahead::{Before, Event, Item, Overloaded, ReadAhead, ReadAheadError, Reads, Share};
@@ -97,7 +98,8 @@ impl Scanner {
         Ok(())
     }
 
-    /// All bytes of an object were hashed: they must be what its row claims, and become known where it claims nothing.
+    /// All bytes of an object were hashed: they must be what its row claims, or what the store said when it sent them
+    /// (`stored`), and become known where the row claims nothing.
     ///
     /// # Errors
     /// [`DownloadError::WrongCrc32`] and [`DownloadError::Unstable`]; the link is broken for good then.
@@ -106,29 +108,33 @@ impl Scanner {
         open: &Open,
         index: usize,
         computed: u32,
+        stored: Option<u32>,
     ) -> Result<(), DownloadError> {
-        match open.frozen.layout().claimed_crc32(index) {
-            Some(stored) if stored != computed => {
-                self.library.disprove(open, index).await;
-                Err(DownloadError::WrongCrc32 {
-                    bucket: open.bucket.to_string(),
+        let claimed = open.frozen.layout().claimed_crc32(index);
+        if let Some(stored) = claimed.or(stored)
+            && stored != computed
+        {
+            self.library.disprove(open, index).await;
+            return Err(DownloadError::WrongCrc32 {
+                bucket: open.bucket.to_string(),
+                key: open.key(index),
+                stored,
+                computed,
+            });
+        }
+        if claimed.is_some() {
+            return Ok(());
+        }
+        match open.learned.learn(index, computed) {
+            Ok(()) => Ok(()),
+            Err(unsteady) => {
+                if unsteady.again {
+                    self.library.break_link(open, index).await;
+                }
+                Err(DownloadError::Unstable {
                     key: open.key(index),
-                    stored,
-                    computed,
                 })
             }
-            Some(_) => Ok(()),
-            None => match open.learned.learn(index, computed) {
-                Ok(()) => Ok(()),
-                Err(unsteady) => {
-                    if unsteady.again {
-                        self.library.break_link(open, index).await;
-                    }
-                    Err(DownloadError::Unstable {
-                        key: open.key(index),
-                    })
-                }
-            },
         }
     }
 
@@ -187,10 +193,26 @@ impl Scanner {
     ) -> Result<(), HashError> {
         let wanted = Wanted(open.clone());
         let mut ahead = ReadAhead::new(reads.clone(), wanted, share.clone()).at_most(READS);
+        let mut sent_along = None;
         while let Some(event) = ahead.next().await.map_err(failure)? {
-            let Event::End { crc32 } = event else {
-                continue;
+            let crc32 = match event {
+                Event::Begin { stored, .. } => {
+                    sent_along = stored;
+                    continue;
+                }
+                Event::Data(_) => continue,
+                Event::End { crc32 } => crc32,
             };
+            if let (Some(stored), Some(row)) = (sent_along.take(), open.learned.hashing())
+                && stored != crc32
+            {
+                self.library.disprove(open, row).await;
+                return Err(HashError::WrongCrc32 {
+                    key: open.key(row),
+                    stored,
+                    computed: crc32,
+                });
+            }
             if let (Err(unsteady), Some(row)) = (open.learned.hashed(crc32), open.learned.hashing())
             {
                 if unsteady.again {
@@ -228,9 +250,13 @@ impl Stream for Wanted {
         let row = learned.next_wanted().and_then(|row| frozen.row(row));
         Poll::Ready(row.map(|row| {
             let object = row.object();
+            let is_small = object.size <= INLINE_MAX;
             Ok(Item {
                 range: 0..object.size,
-                before: Before::default(),
+                before: Before {
+                    computed: is_small,
+                    stored: is_small && object.has_crc32,
+                },
                 object,
                 tag: (),
             })

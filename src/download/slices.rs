@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use futures::stream::Stream;
 
 use super::DownloadError;
-use crate::archive::{Form, Layout, Part, Segment};
+use crate::archive::{Form, INLINE_MAX, Layout, Part, Segment};
 use crate::manifest::Open;
 use crate::manifest::stored::Row;
 use crate::read_ahead::{Before, Item};
@@ -23,7 +23,7 @@ pub struct Slice {
     pub index: usize,
     /// Which bytes of its local header.
     pub header: Range<usize>,
-    /// The CRC-32 in its local header; `None` where it has to be computed before the header goes out.
+    /// The CRC-32 in its local header; `None` where the object is read whole before anything of it goes out.
     pub crc32: Option<u32>,
     /// Which bytes of its object.
     pub data: Range<u64>,
@@ -32,7 +32,8 @@ pub struct Slice {
 }
 
 /// The slices of a range, in order, each with what is read for it: the range's own bytes, or a small object whole where
-/// its local header tells its CRC-32 and nobody knows it.
+/// its local header tells its CRC-32 and nobody knows it, or where the range has only a part of it: what is read whole
+/// can be held against a CRC-32.
 #[derive(Clone, Debug)]
 pub struct Slices {
     open: Arc<Open>,
@@ -83,7 +84,7 @@ impl Iterator for Slices {
             },
             before: Before {
                 computed,
-                stored: false,
+                stored: computed && object.has_crc32,
             },
             object,
             tag: slice,
@@ -118,12 +119,16 @@ fn slice(open: &Open, index: usize, range: &Range<u64>) -> Option<Slice> {
         Form::Described => Some(0),
         Form::Known => open.crc32(index),
     };
+    let size = layout.size(index);
+    let part = within(range, data..data_end);
+    let is_cut = !part.is_empty() && part != (0..size) && size <= INLINE_MAX;
+    // Where no header is needed, neither is what stands in it.
+    let crc32 = crc32.or_else(|| (header.is_empty() && part.is_empty()).then_some(0));
     Some(Slice {
         index,
-        // No header is needed, so neither is what stands in it.
-        crc32: crc32.or_else(|| header.is_empty().then_some(0)),
+        crc32: crc32.filter(|_| !is_cut),
         header: in_memory(header),
-        data: within(range, data..data_end),
+        data: part,
         descriptor: in_memory(within(range, data_end..end)),
     })
 }
@@ -194,8 +199,11 @@ impl Needed {
         let mut needed = Needed::default();
         let mut before = first;
         if first < layout.entries() && layout.data_offset(first) < range.start {
-            before += 1;
             let data_end = layout.data_offset(first).saturating_add(layout.size(first));
+            // A small object that the range has something of is read whole.
+            if layout.size(first) > INLINE_MAX || data_end <= range.start {
+                before += 1;
+            }
             let described = layout.form(first) == Form::Described && range.end > data_end;
             needed.described = described.then_some(first);
         }

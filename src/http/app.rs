@@ -60,7 +60,8 @@ impl App {
         let bucket = self.bucket(bucket)?;
         let prefix = prefix.unwrap_or(&self.config.default_prefix);
         caller.may(bucket.as_str(), prefix)?;
-        let selection = Selection::new(bucket, prefix, include)?;
+        let patterns = &self.config.limits.patterns;
+        let selection = Selection::within(patterns, bucket, prefix, include)?;
         Ok(selection.apart_from(&self.config.links.state_prefix))
     }
 

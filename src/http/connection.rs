@@ -1,9 +1,11 @@
 //! One connection of a client: which protocol is spoken over it, what bounds it, and how it ends.
+//! What bounds it is told in [`Limits`]; what no operator would set stands here.
 //!
 //! Over TLS the client chooses between HTTP/2 and HTTP/1.1 in the handshake; in clear there is HTTP/1.1 alone.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +24,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use super::Limits;
+use super::activity::Overdue;
 use super::encrypted::Encrypted;
+use super::excess::Limit;
+use super::places::Place;
 use super::record::Recorded;
 use super::service::Service;
 use super::socket::{ResetFlag, Socket};
@@ -36,20 +42,22 @@ const WRITE_BUFFER: usize = 64 * 1024;
 /// Bytes under TLS that wait in front of the socket, beyond the frames.
 const TLS_BUFFER: usize = 64 * 1024;
 
-/// Requests at once over one connection. RFC 9113 §6.5.2 recommends no fewer than 100.
-const STREAMS: u32 = 100;
-
 /// Bytes of the bodies of requests that a client may send ahead: in one of them, and in all of one connection.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
-/// Bytes of a request's header fields, as RFC 9113 §6.5.2 counts them.
-const HEADERS: u32 = 16 * 1024;
+/// Bytes of the head of a request that are read at all. Up to here a head that is too large is answered with a problem;
+/// beyond, with a bare status. Over HTTP/1 the whole head must fit into what is read at once, which is as much.
+const HEAD: u32 = WRITE_BUFFER as u32;
 
-/// Requests that a client may take back before they were looked at, and errors of streams, before the connection is
-/// closed with ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2025-8671).
-const RESETS: usize = 20;
+/// Header fields that hyper reads at all where it is not told otherwise; beyond, it answers with a bare status.
+const FIELDS: usize = 100;
+
+/// Errors of streams before the connection is closed with ENHANCE_YOUR_CALM (CVE-2025-8671).
 const STREAM_ERRORS: usize = 64;
+
+/// How long a client may be idle while others wait for its place.
+const CROWDED: Duration = Duration::from_secs(1);
 
 /// The first byte of a TLS record that begins a handshake (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
@@ -58,13 +66,21 @@ pub(super) struct Connection {
     pub(super) service: Arc<Service>,
     /// How to speak TLS, and what to answer who does not.
     pub(super) tls: Option<(TlsAcceptor, Arc<Service>)>,
-    pub(super) header_timeout: Duration,
+    pub(super) limits: Limits,
     pub(super) keep_alive: bool,
     pub(super) draining: CancellationToken,
     pub(super) broken: CancellationToken,
     /// Where the answers of HTTP/2 run, so that the server waits for their ends.
     pub(super) streams: TaskTracker,
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) entry: Entry,
+}
+
+/// By what right a connection is served.
+pub(super) enum Entry {
+    /// It has a place.
+    Place(Place),
+    /// It has none, and is told so.
+    Aside(#[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit),
 }
 
 impl Connection {
@@ -90,12 +106,13 @@ impl Connection {
         };
         // Nothing was asked yet, so nobody is waited for.
         let shaken: Result<Result<Encrypted, Socket>, std::io::Error> = tokio::select! {
-            shaken = timeout(self.header_timeout, handshake) => match shaken {
+            shaken = timeout(self.limits.header_timeout, handshake) => match shaken {
                 Ok(shaken) => shaken,
-                Err(_) => return debug!(%peer, "no handshake in time"),
+                Err(_) => return Limit::HeadTime.cut_off(self.seen(peer)),
             },
             () = self.draining.cancelled() => return,
         };
+        reset.activity().open();
         match shaken {
             Ok(Ok(socket)) if socket.protocol() == Some(HTTP2) => {
                 self.http2(socket, peer, reset).await;
@@ -110,52 +127,65 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let connection = http1::Builder::new()
+        let limits = &self.limits;
+        let mut builder = http1::Builder::new();
+        builder
             .timer(TokioTimer::new())
-            .header_read_timeout(self.header_timeout)
+            // It counts from the end of the last answer on, so this only ends what `overdue` does not see: a head whose
+            // first bytes came during that answer.
+            .header_read_timeout(limits.header_timeout.max(limits.idle_timeout))
             .keep_alive(self.keep_alive)
-            .max_buf_size(WRITE_BUFFER)
-            .serve_connection(TokioIo::new(socket), Answers::new(service, peer, &reset));
-        // It looks after idle clients itself.
-        self.conduct(connection, std::future::pending(), peer, reset)
-            .await;
+            .max_buf_size(WRITE_BUFFER);
+        if limits.max_headers >= FIELDS {
+            builder.max_headers(limits.max_headers + FIELDS);
+        }
+        let answers = Answers::new(service, peer, &reset);
+        let connection = builder.serve_connection(TokioIo::new(socket), answers);
+        self.conduct(connection, peer, reset).await;
     }
 
     async fn http2(&self, socket: Encrypted, peer: SocketAddr, reset: ResetFlag) {
         reset.answers_end_apart();
         let connection = http2::Builder::new(Tracked(self.streams.clone()))
             .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS)
+            .max_concurrent_streams(self.limits.max_streams)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(HEADERS)
+            .max_header_list_size(HEAD)
             .max_send_buf_size(WRITE_BUFFER)
-            .max_pending_accept_reset_streams(RESETS)
+            .max_pending_accept_reset_streams(self.limits.max_resets)
             .max_local_error_reset_streams(STREAM_ERRORS)
             .serve_connection(
                 TokioIo::new(socket),
                 Answers::new(&self.service, peer, &reset),
             );
-        let idle = {
-            let (reset, pause) = (reset.clone(), self.header_timeout);
-            async move { reset.idle_for(pause).await }
-        };
-        self.conduct(connection, idle, peer, reset).await;
+        self.conduct(connection, peer, reset).await;
     }
 
-    /// Lets a connection go on until it ends; where it is `idle` or the server is to stop, until its answers have ended.
-    async fn conduct(
-        &self,
-        connection: impl Graceful,
-        idle: impl Future<Output = ()>,
-        peer: SocketAddr,
-        reset: ResetFlag,
-    ) {
+    /// Lets a connection go on until it ends; where it is idle or the server is to stop, until its answers have ended.
+    async fn conduct(&self, connection: impl Graceful, peer: SocketAddr, reset: ResetFlag) {
         let mut connection = pin!(connection);
+        let limits = &self.limits;
+        let idle = || match &self.entry {
+            Entry::Place(place) if place.is_wanted() => CROWDED.min(limits.idle_timeout),
+            Entry::Place(_) => limits.idle_timeout,
+            Entry::Aside(_) => Duration::ZERO,
+        };
         // How long whoever has nothing under way may take to leave; for downloads there is no such bound.
         let patience = tokio::select! {
-            ended = connection.as_mut() => return told(peer, ended),
-            () = idle => Some(self.header_timeout),
+            ended = connection.as_mut() => return self.told(peer, ended),
+            overdue = reset.activity().overdue(limits.header_timeout, idle) => {
+                let limit = match overdue {
+                    Overdue::Head => Limit::HeadTime,
+                    Overdue::Silent | Overdue::Idle => Limit::Idle,
+                };
+                limit.cut_off(self.seen(peer));
+                if overdue != Overdue::Idle && !reset.ends_apart() {
+                    // There is nothing that it could be sent in good order.
+                    return;
+                }
+                Some(limits.header_timeout)
+            }
             () = self.draining.cancelled() => None,
         };
         connection.as_mut().finish();
@@ -166,17 +196,38 @@ impl Connection {
             }
         };
         tokio::select! {
-            ended = connection => told(peer, ended),
+            ended = connection => self.told(peer, ended),
             () = patience => debug!(%peer, "an idle client did not take its leave"),
             () = self.broken.cancelled() => reset.set(),
         }
     }
-}
 
-fn told(peer: SocketAddr, ended: hyper::Result<()>) {
-    if let Err(error) = ended {
+    fn told(&self, peer: SocketAddr, ended: hyper::Result<()>) {
+        let Err(error) = ended else { return };
+        if let Some(limit) = exceeded(&error) {
+            limit.cut_off(self.seen(peer));
+        }
         debug!(%peer, %error, "a connection broke");
     }
+
+    /// The address of the peer, where logs may have it.
+    fn seen(&self, peer: SocketAddr) -> Option<IpAddr> {
+        let may = self.service.door.log_addresses;
+        may.then(|| peer.ip().to_canonical())
+    }
+}
+
+/// The limit whose excess ended a connection.
+fn exceeded(error: &hyper::Error) -> Option<Limit> {
+    if error.is_parse_too_large() {
+        return Some(Limit::Headers);
+    }
+    if error.is_timeout() {
+        return Some(Limit::HeadTime);
+    }
+    let error = error.source()?.downcast_ref::<h2::Error>()?;
+    let ours = error.is_library() || !error.is_remote();
+    (ours && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)).then_some(Limit::Flood)
 }
 
 /// What is answered over one connection.

@@ -255,6 +255,7 @@ mod tests {
             etag: "\"e\"".to_owned(),
             modified: 0,
             crc32: None,
+            announced: false,
             version: None,
         };
         let mut out = Vec::new();

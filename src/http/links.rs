@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::Problem;
 use super::access::Passphrases;
 use super::caller::Caller;
+use super::json::Bounds;
 use super::keys::Scope;
 use super::record::Details;
 use super::routes::App;
@@ -181,7 +182,8 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let asked = Asked::read(query.as_deref(), &headers, body).await?;
+    let bounds = Bounds::of(&app.config.limits);
+    let asked = Asked::read(query.as_deref(), &headers, body, bounds).await?;
     let base = app.base_url(&headers).ok_or_else(Problem::no_public_url)?;
     let issued = make(&app, &details, &caller, asked, base).await?;
     let body =

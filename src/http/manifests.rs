@@ -7,13 +7,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::Problem;
 use super::caller::Caller;
+use super::json::{Bounds, read};
 use super::record::Details;
 use super::routes::App;
 use crate::manifest::fan_out::{MOST, publish_each};
@@ -115,7 +115,8 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let request: ManifestRequest = read(&headers, body, BODY_LIMIT).await?;
+    let bounds = Bounds::of(&app.config.limits).within(BODY_LIMIT);
+    let request: ManifestRequest = read(&headers, body, bounds).await?;
     if let Some(prefixes) = &request.prefixes {
         return create_each(&app, &details, &caller, &request, prefixes).await;
     }
@@ -191,37 +192,4 @@ fn answer(status: StatusCode, body: &Value) -> Response {
         (header::CACHE_CONTROL, "no-store"),
     ];
     (status, headers, body.to_string()).into_response()
-}
-
-/// Reads a JSON body. Its content type is insisted on: a page of another site can send text, but not JSON, unasked.
-pub(super) async fn read<T: serde::de::DeserializeOwned>(
-    headers: &HeaderMap,
-    body: Body,
-    limit: usize,
-) -> Result<T, Problem> {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::not_json());
-    }
-    let bytes = match Limited::new(body, limit).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return Err(Problem::body_too_large(limit));
-        }
-        Err(error) => {
-            return Err(Problem::malformed_body(&format!(
-                "the body could not be read: {error}"
-            )));
-        }
-    };
-    // A list of the fields' values would do for the parser as well.
-    let first = bytes.trim_ascii_start().first();
-    if first.is_some_and(|&first| first != b'{') {
-        return Err(Problem::malformed_body("the body is not a JSON object"));
-    }
-    serde_json::from_slice(&bytes).map_err(|error| Problem::malformed_body(&error.to_string()))
 }

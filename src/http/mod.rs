@@ -2,12 +2,18 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | [`serve`] | accepting, limits on connections, draining |
+//! | [`serve`] | accepting, draining |
+//! | [`limits`] | bounds on what clients can hold |
+//! | [`excess`] | what went over a limit, counted and told |
+//! | [`places`] | places for connections, in all and by address |
 //! | `connection.rs` | one connection: its protocol, its bounds, its end |
 //! | [`socket`] | a connection that can end in a reset |
+//! | [`activity`] | what a connection is doing, and since when |
 //! | [`encrypted`] | the same under TLS |
 //! | [`tls`] | the certificate that is shown |
 //! | [`service`] | what every answer has in common; the embedded store's mount |
+//! | [`head`] | bounds on URLs and header fields |
+//! | [`paced`], [`json`] | bodies of requests: in time, and in JSON |
 //! | [`routes`] | which path goes where |
 //! | [`app`] | what every handler can reach |
 //! | [`request_id`] | the id of a request |
@@ -41,6 +47,7 @@
 
 pub mod accept;
 pub mod access;
+pub mod activity;
 pub mod allowance;
 pub mod api;
 pub mod app;
@@ -52,14 +59,20 @@ pub mod cors;
 pub mod door;
 pub mod encrypted;
 pub mod exact;
+pub mod excess;
 mod frames;
 pub mod handout;
+pub mod head;
 pub mod jobs;
+pub mod json;
 pub mod keys;
+pub mod limits;
 pub mod links;
 pub mod manifests;
 pub mod owner;
+pub mod paced;
 pub mod page;
+pub mod places;
 pub mod problem;
 pub mod proxies;
 pub mod query;
@@ -80,6 +93,7 @@ use std::time::Duration;
 
 pub use cors::Origins;
 pub use keys::{ApiKeys, InvalidApiKeys};
+pub use limits::Limits;
 pub use links::LinkConfig;
 pub use problem::Problem;
 pub use proxies::TrustedProxies;
@@ -158,27 +172,6 @@ impl Default for DoorConfig {
             proxies: TrustedProxies::default(),
             log_addresses: true,
             tls: None,
-        }
-    }
-}
-
-/// Bounds on what clients can hold.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections open at once; further ones wait in the system's queue.
-    pub max_connections: usize,
-    /// How long a client may take to send a request's head.
-    pub header_timeout: Duration,
-    /// How long downloads may go on after the signal to stop.
-    pub drain: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            max_connections: 1024,
-            header_timeout: Duration::from_secs(10),
-            drain: Duration::from_secs(30),
         }
     }
 }

@@ -21,6 +21,12 @@ impl TrustedProxies {
         TrustedProxies(networks)
     }
 
+    /// Whether a connection comes from one of them.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.0.iter().any(|network| network.contains(&peer))
+    }
+
     /// The address of the client: the peer, or whom the nearest proxy that is not trusted was asked by.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
@@ -32,7 +38,7 @@ impl TrustedProxies {
             .collect();
         // Each proxy appends whom it was asked by, so the last word is the nearest proxy's.
         for forwarded in values.into_iter().rev() {
-            if !self.0.iter().any(|network| network.contains(&client)) {
+            if !self.trusts(client) {
                 break;
             }
             match forwarded.trim().parse::<IpAddr>() {

@@ -14,19 +14,23 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
+use super::activity::UnderWay;
 use super::allowance::Admission;
 use super::request_id::RequestId;
 use super::service::is_store_path;
-use super::socket::{ResetFlag, UnderWay};
+use super::socket::ResetFlag;
 use super::tally::Tally;
 use crate::link::without_token;
 use crate::measure::{self, Running};
 
 /// Why a body failed that ran when its connection was reset.
 const CUT: &str = "the server stopped before the answer was finished";
+
+/// The longest path in a log line, in bytes: that of the longest key, each of its bytes encoded.
+const LONGEST_PATH: usize = 4096;
 
 /// What a request's log line says beyond method, path, status and time. Handlers fill it in.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +47,8 @@ struct Fields {
     client: Option<IpAddr>,
     download: Option<Running>,
     tally: Option<Arc<Tally>>,
+    /// Its line is for whoever looks for it.
+    quiet: bool,
     /// What the request holds until its answer has ended.
     admission: Option<Admission>,
 }
@@ -77,6 +83,11 @@ impl Details {
     /// Where a download of a link is to be counted that reaches its end.
     pub fn tally(&self, tally: Arc<Tally>) {
         self.with(|fields| fields.tally = Some(tally));
+    }
+
+    /// There may be any number of such requests.
+    pub fn quiet(&self) {
+        self.with(|fields| fields.quiet = true);
     }
 
     /// The address of the client.
@@ -124,7 +135,7 @@ impl Record {
         Record {
             id,
             method: request.method().clone(),
-            path: without_token(request.uri().path()),
+            path: shortened(without_token(request.uri().path())),
             began: Instant::now(),
             details: Details::default(),
             status: None,
@@ -132,7 +143,7 @@ impl Record {
             first_byte: None,
             written: false,
             has_last_byte: false,
-            _under_way: reset.begin(),
+            _under_way: reset.activity().begin(),
             reset,
         }
     }
@@ -203,7 +214,9 @@ impl Record {
                 )
             };
         }
-        if failed {
+        if fields.quiet {
+            line!(debug);
+        } else if failed {
             line!(warn);
         } else {
             line!(info);
@@ -216,6 +229,16 @@ impl Drop for Record {
         // A connection that the server itself resets takes its requests with it; the client is not the one who left.
         self.write(false, self.reset.is_set().then(|| CUT.to_owned()));
     }
+}
+
+/// A path as a line has it: one that is too long for the server is not repeated in full.
+fn shortened(mut path: String) -> String {
+    if path.len() > LONGEST_PATH {
+        let end = path.floor_char_boundary(LONGEST_PATH);
+        path.truncate(end);
+        path.push('…');
+    }
+    path
 }
 
 /// The route of a path, as one of few: paths themselves are beyond number.

@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use super::accept::prefers_html;
 pub use super::app::App;
 use super::caller::Caller;
+use super::excess::Limit;
 use super::owner::{self, browse, count, register};
 use super::page::assets;
 use super::problem::ProblemDetails;
@@ -33,6 +34,7 @@ impl Service {
         let public_url = app.config.public_url.as_ref();
         let (door, tally) = (app.config.door.clone(), app.tally.clone());
         let below = page::below(public_url.map_or("", |url| url.as_str()));
+        let limits = app.config.limits;
         let mut api = Router::new();
         if !has_operators {
             api = api.route("/metrics", get(metrics_for));
@@ -77,17 +79,22 @@ impl Service {
             below,
             door,
             tally,
+            limits,
+            quiet: false,
         }
     }
 
     /// The service for operators, on a listener of its own: nothing but health and metrics, without a key.
     pub fn for_operators(app: App) -> Service {
+        let limits = app.config.limits;
         Service {
             router: finished(Router::new().route("/metrics", get(metrics)), app),
             embedded: None,
             below: String::new(),
             door: DoorConfig::default(),
             tally: Arc::default(),
+            limits,
+            quiet: false,
         }
     }
 
@@ -95,6 +102,7 @@ impl Service {
     /// they sent has been read on the way already.
     pub fn unencrypted(app: App) -> Service {
         let (door, tally) = (app.config.door.clone(), app.tally.clone());
+        let limits = app.config.limits;
         Service {
             router: Router::new()
                 .fallback(|| async { Problem::unencrypted() })
@@ -103,6 +111,30 @@ impl Service {
             below: String::new(),
             door,
             tally,
+            limits,
+            quiet: false,
+        }
+    }
+
+    /// The service for whom there is no place, by this limit: health and, behind the door, metrics; all else is asked to
+    /// come back. Whether the server is ready has nothing to do with it: balancers would take its load to the others.
+    pub fn full(app: App, limit: Limit) -> Service {
+        let (door, limits) = (app.config.door.clone(), app.config.limits);
+        let router = Router::new()
+            .route("/metrics", get(metrics_for))
+            .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard))
+            .route("/healthz", get(health))
+            .route("/readyz", get(ready))
+            .fallback(move || async move { Problem::no_place(limit, &limits) })
+            .with_state(app);
+        Service {
+            router,
+            embedded: None,
+            below: String::new(),
+            door,
+            tally: Arc::default(),
+            limits,
+            quiet: true,
         }
     }
 
@@ -118,6 +150,7 @@ impl Service {
                 .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
             (app.config.door.clone(), guarded)
         };
+        let limits = app.config.limits;
         let router = metrics
             .route("/healthz", get(health))
             .fallback(|| async { Problem::stopping() })
@@ -128,6 +161,8 @@ impl Service {
             below: String::new(),
             door,
             tally: Arc::default(),
+            limits,
+            quiet: false,
         }
     }
 }
@@ -266,7 +301,8 @@ pub(super) async fn metrics_for(
     Ok(metrics(app).await)
 }
 
-/// Ready when the default bucket answers; without one there is nothing to ask.
+/// Ready when the default bucket answers; without one there is nothing to ask. A server that is full, or whose memory is
+/// used up, is ready all the same; one that is stopping is not.
 #[utoipa::path(
     get,
     path = "/readyz",

@@ -1,22 +1,28 @@
-//! The accept loop: one task a connection, a bound on how many, and an orderly end.
+//! The accept loop: one task a connection, a place for each, and an orderly end.
+//!
+//! Whoever finds no place is answered aside, in few words: there is little room for that, and it takes seconds at the most.
+//! Beyond, connections are closed as they come.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::ServerConfig;
 use super::app::App;
-use super::connection::Connection;
+use super::connection::{Connection, Entry};
+use super::excess::Limit;
+use super::places::Places;
+use super::proxies::TrustedProxies;
 use super::service::Service;
 use super::tls::Tls;
+use super::{Limits, ServerConfig};
 use crate::measure;
 
 /// Pause after the system refused to hand out a connection (out of descriptors, for one).
@@ -25,6 +31,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections of operators at once: they have places of their own, so that health and metrics are answered when
 /// clients have taken all of theirs.
 const OPERATORS: usize = 32;
+
+/// Connections at once that are told that there is no place for them.
+const ASIDE: usize = 64;
+
+/// How long that may take: from the client its request, and all together.
+const ASIDE_HEAD: Duration = Duration::from_secs(2);
+const ASIDE_WHOLE: Duration = Duration::from_secs(5);
 
 /// Where requests come from.
 #[derive(Debug)]
@@ -47,26 +60,42 @@ pub async fn run(
 ) -> io::Result<()> {
     measure::install();
     let limits = config.limits;
-    let tls = config.door.tls.clone();
+    let (tls, proxies) = (config.door.tls.clone(), config.door.proxies.clone());
     let app = App::new(config, listeners.clients.local_addr()?);
+    let places = Places::new(
+        "clients",
+        limits.max_connections,
+        limits.max_connections_per_address,
+        proxies,
+    );
     let doors = Doors {
-        clients: Door::new(listeners.clients, limits.max_connections, tls),
-        operators: listeners
-            .operators
-            .map(|listener| Door::new(listener, OPERATORS, None)),
+        clients: Door::new(listeners.clients, places, tls),
+        operators: listeners.operators.map(|listener| {
+            let places = Places::new("operators", OPERATORS, OPERATORS, TrustedProxies::default());
+            Door::new(listener, places, None)
+        }),
     };
     let has_operators = doors.operators.is_some();
-    let serving = Services {
-        clients: Arc::new(Service::for_clients(app.clone(), has_operators)),
-        operators: Arc::new(Service::for_operators(app.clone())),
-        unencrypted: Arc::new(Service::unencrypted(app.clone())),
+    let full = Full {
+        all: Arc::new(Service::full(app.clone(), Limit::Connections)),
+        address: Arc::new(Service::full(app.clone(), Limit::ConnectionsPerAddress)),
     };
-    let stopping = Services {
-        clients: Arc::new(Service::stopping(app.clone(), false)),
-        operators: Arc::new(Service::stopping(app.clone(), true)),
-        unencrypted: Arc::new(Service::unencrypted(app.clone())),
+    let unencrypted = Arc::new(Service::unencrypted(app.clone()));
+    let services = |clients, operators| Services {
+        clients: Arc::new(clients),
+        operators: Arc::new(operators),
+        unencrypted: unencrypted.clone(),
+        full: full.clone(),
     };
-    let running = Connections::new(limits.header_timeout);
+    let serving = services(
+        Service::for_clients(app.clone(), has_operators),
+        Service::for_operators(app.clone()),
+    );
+    let stopping = services(
+        Service::stopping(app.clone(), false),
+        Service::stopping(app.clone(), true),
+    );
+    let running = Connections::new(limits);
     tokio::select! {
         never = doors.serve(&serving, &running) => match never {},
         () = shutdown => {}
@@ -81,7 +110,7 @@ pub async fn run(
     running.tracker.close();
     let late = Connections {
         keep_alive: false,
-        ..Connections::new(limits.header_timeout)
+        ..Connections::new(limits)
     };
     tokio::select! {
         never = doors.serve(&stopping, &late) => match never {},
@@ -101,10 +130,11 @@ pub async fn run(
     Ok(())
 }
 
-/// A listener, and how many may come in through it at once.
+/// A listener, and the places for those who come in through it.
 struct Door {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    places: Places,
+    aside: Arc<Semaphore>,
     tls: Option<Tls>,
 }
 
@@ -119,11 +149,19 @@ struct Services {
     operators: Arc<Service>,
     /// What is told to whoever does not speak TLS where it is spoken.
     unencrypted: Arc<Service>,
+    full: Full,
+}
+
+/// What is told to whoever finds no place: none at all, or none for one more of the same address.
+#[derive(Clone)]
+struct Full {
+    all: Arc<Service>,
+    address: Arc<Service>,
 }
 
 /// Connections that end together.
 struct Connections {
-    header_timeout: Duration,
+    limits: Limits,
     keep_alive: bool,
     draining: CancellationToken,
     broken: CancellationToken,
@@ -131,9 +169,9 @@ struct Connections {
 }
 
 impl Connections {
-    fn new(header_timeout: Duration) -> Connections {
+    fn new(limits: Limits) -> Connections {
         Connections {
-            header_timeout,
+            limits,
             keep_alive: true,
             draining: CancellationToken::new(),
             broken: CancellationToken::new(),
@@ -145,53 +183,88 @@ impl Connections {
 impl Doors {
     /// Lets in whoever comes.
     async fn serve(&self, services: &Services, connections: &Connections) -> Infallible {
-        loop {
-            let ((stream, peer, place), service, tls) = tokio::select! {
-                accepted = self.clients.accept() => (accepted, &services.clients, self.clients.tls.as_ref()),
-                accepted = self.accept_operator() => (accepted, &services.operators, None),
-            };
-            let connection = Connection {
-                service: service.clone(),
-                tls: tls.map(|tls| (tls.acceptor(), services.unencrypted.clone())),
-                header_timeout: connections.header_timeout,
-                keep_alive: connections.keep_alive,
-                draining: connections.draining.clone(),
-                broken: connections.broken.clone(),
-                streams: connections.tracker.clone(),
-                _place: place,
-            };
-            connections.tracker.spawn(connection.serve(stream, peer));
-        }
-    }
-
-    async fn accept_operator(&self) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-        match &self.operators {
-            Some(door) => door.accept().await,
-            None => std::future::pending().await,
+        let operators = async {
+            match &self.operators {
+                Some(door) => door.serve(&services.operators, services, connections).await,
+                None => std::future::pending().await,
+            }
+        };
+        let clients = self.clients.serve(&services.clients, services, connections);
+        tokio::select! {
+            never = clients => never,
+            never = operators => never,
         }
     }
 }
 
 impl Door {
-    fn new(listener: TcpListener, places: usize, tls: Option<Tls>) -> Door {
+    fn new(listener: TcpListener, places: Places, tls: Option<Tls>) -> Door {
         Door {
             listener,
-            places: Arc::new(Semaphore::new(places)),
+            places,
+            aside: Arc::new(Semaphore::new(ASIDE)),
             tls,
         }
     }
 
-    async fn accept(&self) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    async fn serve(
+        &self,
+        service: &Arc<Service>,
+        services: &Services,
+        connections: &Connections,
+    ) -> Infallible {
         loop {
-            let Ok(place) = self.places.clone().acquire_owned().await else {
-                std::future::pending().await
-            };
-            match self.listener.accept().await {
-                Ok((stream, peer)) => return (stream, peer, place),
+            let (stream, peer) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
+            };
+            let connection = |service: &Arc<Service>, limits, keep_alive, entry| Connection {
+                service: service.clone(),
+                tls: self
+                    .tls
+                    .as_ref()
+                    .map(|tls| (tls.acceptor(), services.unencrypted.clone())),
+                limits,
+                keep_alive,
+                draining: connections.draining.clone(),
+                broken: connections.broken.clone(),
+                streams: connections.tracker.clone(),
+                entry,
+            };
+            let limit = match self.places.take(peer.ip()) {
+                Ok(place) => {
+                    let (limits, keep_alive) = (connections.limits, connections.keep_alive);
+                    let connection = connection(service, limits, keep_alive, Entry::Place(place));
+                    connections.tracker.spawn(connection.serve(stream, peer));
+                    continue;
+                }
+                Err(limit) => limit,
+            };
+            let seen = service.door.log_addresses.then_some(peer.ip());
+            limit.cut_off(seen);
+            let (full, aside) = match limit {
+                // The others have to wait for no longer than these, and one address must not keep all of them waiting.
+                Limit::ConnectionsPerAddress => (
+                    &services.full.address,
+                    self.aside.clone().try_acquire_owned().ok(),
+                ),
+                _ => (
+                    &services.full.all,
+                    self.aside.clone().acquire_owned().await.ok(),
+                ),
+            };
+            if let Some(aside) = aside {
+                let limits = Limits {
+                    header_timeout: connections.limits.header_timeout.min(ASIDE_HEAD),
+                    ..connections.limits
+                };
+                let connection = connection(full, limits, false, Entry::Aside(aside));
+                let told = timeout(ASIDE_WHOLE, connection.serve(stream, peer));
+                connections.tracker.spawn(told);
             }
         }
     }

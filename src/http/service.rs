@@ -12,12 +12,14 @@ use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt;
 
+use super::excess::Limit;
+use super::paced::Paced;
 use super::page::Reader;
 use super::record::{Details, Record, Recorded};
 use super::request_id::RequestId;
 use super::socket::ResetFlag;
 use super::tally::Tally;
-use super::{DoorConfig, Problem, cors};
+use super::{DoorConfig, Limits, Problem, cors, head};
 use crate::link::without_token;
 use crate::store::embedded::{self, EmbeddedStore};
 
@@ -37,6 +39,9 @@ pub struct Service {
     pub(super) below: String,
     pub(super) door: DoorConfig,
     pub(super) tally: Arc<Tally>,
+    pub(super) limits: Limits,
+    /// Its answers are told by [`excess`](super::excess) all together.
+    pub(super) quiet: bool,
 }
 
 impl Service {
@@ -57,6 +62,9 @@ impl Service {
         if self.door.log_addresses {
             details.client(self.door.proxies.client(peer.ip(), request.headers()));
         }
+        if self.quiet {
+            details.quiet();
+        }
         details.tally(self.tally.clone());
         let origin = self.door.origins.of(request.headers());
         let (knows_chunks, is_head) = (
@@ -66,7 +74,9 @@ impl Service {
         let store = self.embedded.as_ref();
         let store = store.filter(|_| is_store_path(request.uri().path()));
         let is_store = store.is_some();
-        let mut response = match (one_host(&mut request), store) {
+        let sound = head::check(&request, &self.limits).and_then(|()| one_host(&mut request));
+        let request = request.map(|body| Paced::new(body, self.limits.body_timeout));
+        let mut response = match (sound, store) {
             (Err(problem), _) => problem.into_response(),
             (Ok(()), None) if !is_text(request.uri().path()) => {
                 Problem::not_found(&without_token(request.uri().path())).into_response()
@@ -77,6 +87,9 @@ impl Service {
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             details.reason(format!("{}: {}", problem.kind(), problem.detail()));
+            if let Some(limit) = Limit::of(problem.kind()) {
+                limit.refused();
+            }
             let allow = response.headers_mut().remove(header::ALLOW);
             response = match reader {
                 Some(reader) => reader.told(&problem, &self.below, id.as_str()),
@@ -117,7 +130,7 @@ impl Service {
 
     async fn route(
         &self,
-        request: Request<Incoming>,
+        request: Request<Paced<Incoming>>,
         id: &RequestId,
         details: &Details,
         peer: SocketAddr,

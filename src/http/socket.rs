@@ -8,13 +8,13 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
-
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use super::activity::Activity;
 
 /// Says how a connection is to close; shared by its socket and by the answers that are sent over it.
 #[derive(Clone, Debug, Default)]
@@ -26,10 +26,7 @@ struct State {
     unfinished: AtomicBool,
     /// Each answer ends for itself (HTTP/2): the connection survives one that fails.
     apart: AtomicBool,
-    /// Requests so far.
-    begun: AtomicU64,
-    /// Of these, whose answers have not ended.
-    under_way: AtomicUsize,
+    activity: Activity,
     /// What waits until the client has taken all that was sent.
     receipts: Mutex<Vec<Receipt>>,
 }
@@ -41,7 +38,7 @@ impl fmt::Debug for State {
         f.debug_struct("State")
             .field("failed", &self.failed)
             .field("unfinished", &self.unfinished)
-            .field("under_way", &self.under_way)
+            .field("activity", &self.activity)
             .finish_non_exhaustive()
     }
 }
@@ -69,23 +66,9 @@ impl ResetFlag {
         }
     }
 
-    /// A request has come; the value returned is to live as long as its answer.
-    pub fn begin(&self) -> UnderWay {
-        self.0.begun.fetch_add(1, Ordering::AcqRel);
-        self.0.under_way.fetch_add(1, Ordering::AcqRel);
-        UnderWay(self.0.clone())
-    }
-
-    /// Completes when for `pause` no request came and no answer was under way.
-    pub async fn idle_for(&self, pause: Duration) {
-        loop {
-            let before = self.0.begun.load(Ordering::Acquire);
-            tokio::time::sleep(pause).await;
-            let busy = self.0.under_way.load(Ordering::Acquire) > 0;
-            if !busy && self.0.begun.load(Ordering::Acquire) == before {
-                return;
-            }
-        }
+    /// What the connection is doing.
+    pub fn activity(&self) -> &Activity {
+        &self.0.activity
     }
 
     /// Whether the connection has failed.
@@ -129,16 +112,6 @@ impl ResetFlag {
     /// Whether it is to end in a reset.
     pub(super) fn resets(&self) -> bool {
         self.is_set() || self.0.unfinished.load(Ordering::Acquire)
-    }
-}
-
-/// A request whose answer has not ended.
-#[derive(Debug)]
-pub struct UnderWay(Arc<State>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -202,8 +175,13 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.look_at(&polled);
+        // What comes over HTTP/2 need not belong to a request.
+        if buf.filled().len() > before && !self.reset.ends_apart() {
+            self.reset.activity().heard();
+        }
         polled
     }
 }
@@ -217,6 +195,9 @@ impl AsyncWrite for Socket {
         self.arm()?;
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.look_at(&polled);
+        if polled.is_ready() {
+            self.reset.activity().sent();
+        }
         polled
     }
 
@@ -241,6 +222,9 @@ impl AsyncWrite for Socket {
         self.arm()?;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.look_at(&polled);
+        if polled.is_ready() {
+            self.reset.activity().sent();
+        }
         polled
     }
 

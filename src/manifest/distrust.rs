@@ -106,6 +106,7 @@ mod tests {
             etag: etag.to_owned(),
             modified: 0,
             crc32: Some(1),
+            announced: false,
             version: None,
         };
         assert!(distrusted.has("bucket", &row("a\n\"b", "\"e\"")));

@@ -21,11 +21,24 @@ pub const MANIFEST_PREFIX: &str = "manifests/";
 /// Source: [object keys](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
 const LONGEST_KEY: usize = 1024;
 
-/// The most patterns in one selection.
-const MOST_PATTERNS: usize = 64;
+/// Bounds on the patterns of one selection: what they are compiled to lives as long as it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PatternLimits {
+    /// How many there may be.
+    pub number: usize,
+    /// How long one may be, in bytes.
+    pub length: usize,
+}
 
-/// The longest pattern, in bytes.
-const LONGEST_PATTERN: usize = 1024;
+impl Default for PatternLimits {
+    fn default() -> Self {
+        PatternLimits {
+            number: 64,
+            // No key is longer.
+            length: LONGEST_KEY,
+        }
+    }
+}
 
 /// The objects under a prefix of a bucket that match a pattern.
 ///
@@ -49,16 +62,20 @@ pub enum InvalidSelection {
         length: usize,
     },
     /// More patterns than are ever sensible.
-    #[error("there are {count} include patterns; at most {MOST_PATTERNS} are taken")]
+    #[error("there are {count} include patterns; at most {most} are taken")]
     ManyPatterns {
         /// How many there are.
         count: usize,
+        /// How many there may be.
+        most: usize,
     },
-    /// A pattern longer than a key.
-    #[error("an include pattern has {length} bytes; at most {LONGEST_PATTERN} are taken")]
+    /// A pattern that is too long.
+    #[error("an include pattern has {length} bytes; at most {most} are taken")]
     LongPattern {
         /// Its length in bytes.
         length: usize,
+        /// How long it may be.
+        most: usize,
     },
     /// A pattern that does not parse.
     #[error("the include pattern {pattern:?} is malformed: {reason}")]
@@ -71,11 +88,25 @@ pub enum InvalidSelection {
 }
 
 impl Selection {
-    /// Checks a selection. Without patterns it takes `*.pdf`; empty patterns count as none.
+    /// Checks a selection, with the default [`PatternLimits`]. Without patterns it takes `*.pdf`; empty patterns count as
+    /// none.
     ///
     /// # Errors
     /// [`InvalidSelection`] says what is malformed.
     pub fn new(
+        bucket: Bucket,
+        prefix: &str,
+        include: &[String],
+    ) -> Result<Selection, InvalidSelection> {
+        Selection::within(&PatternLimits::default(), bucket, prefix, include)
+    }
+
+    /// The same with other limits.
+    ///
+    /// # Errors
+    /// [`InvalidSelection`] says what is malformed.
+    pub fn within(
+        limits: &PatternLimits,
         bucket: Bucket,
         prefix: &str,
         include: &[String],
@@ -85,9 +116,10 @@ impl Selection {
                 length: prefix.len(),
             });
         }
-        if include.len() > MOST_PATTERNS {
+        if include.len() > limits.number {
             return Err(InvalidSelection::ManyPatterns {
                 count: include.len(),
+                most: limits.number,
             });
         }
         let mut patterns: Vec<&str> = include
@@ -100,9 +132,10 @@ impl Selection {
         }
         let mut set = GlobSetBuilder::new();
         for pattern in patterns {
-            if pattern.len() > LONGEST_PATTERN {
+            if pattern.len() > limits.length {
                 return Err(InvalidSelection::LongPattern {
                     length: pattern.len(),
+                    most: limits.length,
                 });
             }
             // globset folds ASCII only, so both sides are lower-cased here.
@@ -310,12 +343,18 @@ mod tests {
         );
         assert_eq!(
             new("", &["x"; 65]),
-            InvalidSelection::ManyPatterns { count: 65 }
+            InvalidSelection::ManyPatterns {
+                count: 65,
+                most: 64
+            }
         );
         assert!(new("", &["[a"]).to_string().contains("\"[a\" is malformed"));
         assert_eq!(
             new("", &[&"x".repeat(1025)]),
-            InvalidSelection::LongPattern { length: 1025 }
+            InvalidSelection::LongPattern {
+                length: 1025,
+                most: 1024
+            }
         );
     }
 }

@@ -148,6 +148,17 @@ impl Buffer {
         self.taker.wake();
     }
 
+    /// The CRC-32 of all bytes that have come, of which none were taken.
+    pub(super) fn hash(&self) -> u32 {
+        self.state().hash()
+    }
+
+    /// The bytes that have come are forgotten: they are read again. None were taken.
+    pub(super) fn clear(&self) {
+        let dropped = std::mem::take(&mut self.state().chunks);
+        drop(dropped);
+    }
+
     /// Nothing more will come.
     pub(super) fn fail(&self, error: StoreError) {
         self.state().progress = Progress::Failed(Some(error));
@@ -208,22 +219,22 @@ impl Buffer {
             (true, Some(stored)) => stored,
             (true, None) => return Known::NotYet,
         };
-        let computed = computed.then(|| {
-            state.hashed.unwrap_or_else(|| {
-                let mut hasher = Hasher::new();
-                state
-                    .chunks
-                    .iter()
-                    .for_each(|chunk| hasher.combine(&chunk.hasher));
-                hasher.finalize()
-            })
-        });
+        let computed = computed.then(|| state.hashed.unwrap_or_else(|| state.hash()));
         state.touched = Instant::now();
         Known::All { computed, stored }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn hash(&self) -> u32 {
+        let mut hasher = Hasher::new();
+        let chunks = self.chunks.iter();
+        chunks.for_each(|chunk| hasher.combine(&chunk.hasher));
+        hasher.finalize()
     }
 }
 

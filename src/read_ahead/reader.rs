@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crc32fast::Hasher;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
 
 use super::budget::Share;
 use super::buffer::Buffer;
@@ -13,6 +14,7 @@ use super::piece::Span;
 use super::reads::Reads;
 use super::repair::MendedRead;
 use super::traffic::Traffic;
+use crate::measure;
 use crate::store::StoreError;
 
 /// What to do with a piece.
@@ -24,6 +26,8 @@ pub(super) struct Order {
     pub(super) stored: bool,
     /// Hash the bytes and do not keep them.
     pub(super) hash_only: bool,
+    /// Nothing is passed on before all of the piece has come.
+    pub(super) whole: bool,
 }
 
 /// Begins to read; the read ends with the handle. `traffic` counts it while it is under way.
@@ -47,6 +51,9 @@ pub(super) fn start<R: Reads>(
     })))
 }
 
+/// Reads once more, once, where the bytes are not what the store's checksum says and nothing of them was passed on: a bit
+/// that was flipped on the way is mended so. What comes then stands, and is for the taker to judge.
+///
 /// The CRC-32 is that of bytes that were not kept.
 async fn read<R: Reads>(
     reads: &R,
@@ -62,9 +69,30 @@ async fn read<R: Reads>(
             Ok(())
         };
         let both = async { tokio::try_join!(body(reads, order, buffer, traffic), stored) };
-        return Box::pin(both).await.map(|(hashed, ())| hashed);
+        return Box::pin(both).await.map(|(came, ())| came.hashed);
     }
-    body(reads, order, buffer, traffic).await
+    let came = body(reads, order, buffer, traffic).await?;
+    let computed = || came.hashed.unwrap_or_else(|| buffer.hash());
+    if !order.whole || came.stored.is_none_or(|stored| stored == computed()) {
+        return Ok(came.hashed);
+    }
+    let key = object.key.as_str();
+    measure::store_retry("checksum");
+    warn!(
+        key,
+        "what came is not what the store's checksum says; it is read once more"
+    );
+    buffer.clear();
+    let came = Box::pin(body(reads, order, buffer, traffic)).await?;
+    Ok(came.hashed)
+}
+
+/// What is known of a body when all of it has come.
+struct Came {
+    /// Its CRC-32, where its bytes were not kept.
+    hashed: Option<u32>,
+    /// The CRC-32 that the store sent along.
+    stored: Option<u32>,
 }
 
 async fn body<R: Reads>(
@@ -72,17 +100,19 @@ async fn body<R: Reads>(
     order: &Order,
     buffer: &Buffer,
     traffic: &Traffic,
-) -> Result<Option<u32>, StoreError> {
+) -> Result<Came, StoreError> {
     let object = &order.span.object;
     let whole = order.range == (0..object.size);
     let asked = order.stored && whole;
     let asked_at = Instant::now();
     let mut read = MendedRead::open(reads, object, order.range.clone(), asked).await?;
+    let mut stored = None;
     if asked {
-        buffer.store(match read.crc32() {
+        stored = match read.crc32() {
             None => reads.stored_crc32(object).await?,
             stored => stored,
-        });
+        };
+        buffer.store(stored);
     }
     traffic.answered(asked_at.elapsed());
     let mut hasher = order.hash_only.then(Hasher::new);
@@ -92,7 +122,10 @@ async fn body<R: Reads>(
             None => buffer.push(chunk),
         }
     }
-    Ok(hasher.map(Hasher::finalize))
+    Ok(Came {
+        hashed: hasher.map(Hasher::finalize),
+        stored,
+    })
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub enum StoreErrorKind {
         permission: &'static str,
     },
     /// 403 InvalidAccessKeyId, SignatureDoesNotMatch, ExpiredToken and their like.
-    #[error("the store refuses the credentials ({code})")]
+    #[error("the store refuses the credentials ({code}){}", advice(code))]
     BadCredentials {
         /// The store's own error code.
         code: String,
@@ -301,6 +301,17 @@ impl Refusal<'_> {
                 },
             },
         }
+    }
+}
+
+/// What to do about a refusal that does not say so itself.
+fn advice(code: &str) -> &'static str {
+    match code {
+        "RequestTimeTooSkewed" => {
+            ": the clocks of this machine and the store differ; set them right"
+        }
+        "ExpiredToken" | "TokenRefreshRequired" => ": their session has ended; renew it",
+        _ => "",
     }
 }
 

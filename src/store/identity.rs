@@ -25,6 +25,8 @@ const PAUSE: Duration = Duration::from_secs(15);
 pub struct Kept {
     source: SharedCredentialsProvider,
     held: Arc<Mutex<Option<Held>>>,
+    /// When the source was last asked because the store had refused what it gave.
+    refused: Arc<Mutex<Option<Instant>>>,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,30 @@ impl Kept {
         Kept {
             source,
             held: Arc::default(),
+            refused: Arc::default(),
         }
+    }
+
+    /// The store refuses these credentials, as it does when a session was ended, or its keys were exchanged, before the
+    /// time that they told. Whether it is worth to try again, with what [`Kept::credentials`] gives next: not where the
+    /// source was asked for the same reason a moment ago.
+    pub async fn refused(&self, credentials: &Credentials) -> bool {
+        let mut refused = self.refused.lock().await;
+        let mut held = self.held.lock().await;
+        let is_held = |held: &Held| {
+            let ours = &held.credentials;
+            ours.access_key_id() == credentials.access_key_id()
+                && ours.session_token() == credentials.session_token()
+        };
+        if !held.as_ref().is_some_and(is_held) {
+            return true;
+        }
+        if refused.is_some_and(|at| at.elapsed() < PAUSE) {
+            return false;
+        }
+        *refused = Some(Instant::now());
+        *held = None;
+        true
     }
 
     /// The credentials that sign now.
@@ -159,6 +184,28 @@ mod tests {
             ["key0", "key0"],
             "the source is left alone for a while"
         );
+    }
+
+    #[tokio::test]
+    async fn refused_credentials_are_fetched_again_but_not_for_ever() {
+        let source = Source {
+            lasts: None,
+            good: 9,
+            asked: Arc::default(),
+        };
+        let kept = Kept::new(SharedCredentialsProvider::new(source));
+        let first = kept.credentials().await.unwrap();
+        assert!(kept.refused(&first).await);
+        let second = kept.credentials().await.unwrap();
+        assert_eq!(second.access_key_id(), "key1");
+        assert!(
+            kept.refused(&first).await,
+            "others were fetched since these were used"
+        );
+        assert!(!kept.refused(&second).await);
+        *kept.refused.lock().await = Instant::now().checked_sub(PAUSE);
+        assert!(kept.refused(&second).await);
+        assert_eq!(kept.credentials().await.unwrap().access_key_id(), "key2");
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! What sheaf does about what a store lacks: one function for each answer of the table.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use bytes::Bytes;
 use sheaf::store::StoreErrorKind;
@@ -12,6 +12,7 @@ use crate::behaviour::multipart;
 use crate::support::readers::Reader;
 use crate::support::sdk;
 use crate::support::server::sheaf;
+use crate::support::sheaf::Sheaf;
 use crate::support::synthetic::object::SyntheticObject;
 use crate::support::synthetic::requests::{NOT_EVERYWHERE, Operation, Record};
 use crate::support::synthetic::{Options, Synthetic};
@@ -97,7 +98,7 @@ async fn run_on(target: &Target, home: &Path, arguments: &[&str]) -> Output {
     run(command, home, arguments).await
 }
 
-async fn run(mut command: Command, folder: &Path, arguments: &[&str]) -> Output {
+async fn run(mut command: Sheaf, folder: &Path, arguments: &[&str]) -> Output {
     command.args(arguments).current_dir(folder);
     let output = tokio::task::spawn_blocking(move || command.output());
     let output = output.await.unwrap().expect("sheaf starts");

@@ -52,7 +52,8 @@ impl Place {
     fn run(&self, arguments: &[&str]) {
         let mut command = sheaf(self.home.path());
         self.point(&mut command).args(arguments);
-        let output = command.current_dir(self.home.path()).output().unwrap();
+        command.current_dir(self.home.path());
+        let output = command.output().unwrap();
         let messages = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {messages}");
     }

@@ -1,7 +1,6 @@
 //! What a key opens and what stays shut: scopes, limits, buckets, origins, proxies, hosts.
 
 use std::fs;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -18,10 +17,7 @@ const OWNER: &str = "owner-key-0123456789";
 pub(crate) fn new_key(arguments: &[&str]) -> (String, String) {
     let home = tempfile::tempdir().unwrap();
     let mut command = sheaf(home.path());
-    command
-        .args(["key", "new"])
-        .args(arguments)
-        .stderr(Stdio::inherit());
+    command.args(["key", "new"]).args(arguments);
     let output = command.output().unwrap();
     assert!(output.status.success());
     let made: Value = serde_json::from_slice(&output.stdout).unwrap();

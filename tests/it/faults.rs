@@ -185,11 +185,18 @@ pub fn objects(random: &mut Random) -> Vec<SyntheticObject> {
 
 /// Adds what can be mended: at most three breaks an object, so that no read runs out of tries.
 pub fn add_breaks(random: &mut Random, store: &Synthetic, objects: &[SyntheticObject]) {
+    let mut may_expire = true;
     for object in objects {
+        let is_small = object.size() <= MIB;
+        // A wrong bit shows where there is something to compare it with. A second one would stand.
+        let mut may_flip = is_small && object.checksum == Checksum::FullObject;
         for _ in 0..random.below(4) {
             let at = random.below(object.size());
             let key = object.key.as_str();
-            let rule = match random.below(9) {
+            let rule = match random.below(10) {
+                9 if std::mem::take(&mut may_flip) => Rule::body(key, at, Mishap::Flip),
+                // New credentials are asked for once in a while only.
+                8 if std::mem::take(&mut may_expire) => Rule::get(key, Failure::EXPIRED_TOKEN),
                 0 | 1 => Rule::body(key, at, Mishap::Reset),
                 2 | 3 => Rule::body(key, at, Mishap::Close),
                 4 => Rule::body(key, at, Mishap::Stall),

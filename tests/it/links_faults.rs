@@ -206,3 +206,34 @@ async fn a_store_that_does_not_answer_for_a_while_ends_no_download() {
     assert!(came == whole);
     served.settle().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_bit_of_a_small_object_is_mended_or_told() {
+    let small = |n: u64| {
+        let key = format!("{n}.pdf");
+        SyntheticObject::new(key, 100_000 + n).checksum(Checksum::FullObject)
+    };
+    let served = Served::over((0..3).map(small).collect(), 64 * MIB as usize).await;
+    let expected = served.download(0, 0).await.expect("without faults");
+    let first = link(&served).await;
+    let flip = || Rule::body("1.pdf", 50_000, Mishap::Flip);
+    // All of it, and a range that begins and ends within the object.
+    for range in [0..first.bytes, 120_000..160_000] {
+        served.store.faults().add(flip().times(1));
+        let Came::Bytes(came) = fetch(&first.url, range.clone()).await else {
+            panic!("{range:?}: it came in order the second time");
+        };
+        assert!(came == expected.slice(range.start as usize..range.end as usize));
+        assert!(served.store.faults().are_spent(), "nothing was flipped");
+    }
+    // Nobody has learned what the object should be: the store alone says so.
+    let second = link(&served).await;
+    served.store.faults().add(flip());
+    for _ in 0..2 {
+        let came = fetch(&second.url, 120_000..160_000).await;
+        assert!(!matches!(came, Came::Bytes(_)), "wrong bytes came");
+    }
+    let came = fetch(&second.url, 0..1).await;
+    assert!(matches!(came, Came::Refused(kind) if kind == "link-broken"));
+    served.settle().await;
+}

@@ -1,9 +1,6 @@
 //! What links are made of beside a prefix: lists of keys, manifests that were made earlier; and checksums that are
 //! hashed beforehand.
 
-use std::io::Write;
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 
 use crate::links::{Link, create, link_of, refused};
@@ -302,18 +299,9 @@ async fn the_command_line_takes_manifests_and_scans() {
         command
             .env("S3_ENDPOINT_URL", store.endpoint())
             .args(["link", "s3://bench/r/", "--public-url", &server.url])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(input.as_bytes())
-            .unwrap();
-        tokio::task::spawn_blocking(move || child.wait_with_output())
+            .args(arguments);
+        let input = input.to_owned();
+        tokio::task::spawn_blocking(move || command.output_with(&input))
             .await
             .unwrap()
             .unwrap()

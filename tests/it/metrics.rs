@@ -10,14 +10,14 @@ use crate::support::synthetic::object::SyntheticObject;
 use crate::support::synthetic::{Options, Synthetic};
 
 /// The value of a series, by its name and labels as they are written.
-fn value(exposition: &str, series: &str) -> Option<f64> {
+pub(crate) fn value(exposition: &str, series: &str) -> Option<f64> {
     let line = exposition
         .lines()
         .find_map(|line| line.strip_prefix(series));
     line.and_then(|rest| rest.strip_prefix(' ')?.parse().ok())
 }
 
-async fn exposition(url: &str) -> String {
+pub(crate) async fn exposition(url: &str) -> String {
     let answer = client::fetch("GET", &format!("{url}/metrics"), &[])
         .await
         .unwrap();

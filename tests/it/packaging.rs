@@ -1,12 +1,13 @@
 //! `sheaf package`: killed, interrupted, called off, refused. Whatever happens, one archive or none, and no upload left.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
 
 use serde_json::Value;
 
 use crate::support::random::Random;
 use crate::support::server::sheaf;
+use crate::support::sheaf::Sheaf;
 use crate::support::synthetic::faults::{Failure, Fault, Rule, Target};
 use crate::support::synthetic::object::SyntheticObject;
 use crate::support::synthetic::requests::Operation;
@@ -62,18 +63,17 @@ impl Place {
         self.home.path()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    fn command(&self, arguments: &[&str]) -> Sheaf {
         let mut command = sheaf(self.path());
         command
             .args(arguments)
             .arg("--local")
             .arg(self.path().join("files"));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     /// Packages into `out.zip`. A dead process's job is free after a second.
-    fn package(&self, arguments: &[&str]) -> Command {
+    fn package(&self, arguments: &[&str]) -> Sheaf {
         let mut all = vec![
             "package",
             "s3://local/in/",

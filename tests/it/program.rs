@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::thread;
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::sheaf::{self, Sheaf};
 
 /// A place to run in: a working directory, a home, and variables.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ impl Place {
         std::fs::create_dir(place.path("home")).unwrap();
         place
             .set("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-            .set("AWS_SECRET_ACCESS_KEY", "secret")
+            .set("AWS_SECRET_ACCESS_KEY", sheaf::SECRET_KEY)
             .set("AWS_REGION", "us-east-1")
             .set("AWS_EC2_METADATA_DISABLED", "true")
     }
@@ -73,18 +74,15 @@ impl Place {
         names
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sheaf"));
+    fn command(&self, arguments: &[&str]) -> Sheaf {
+        let mut command = Sheaf::bare();
         command
             .args(arguments)
             .current_dir(self.dir.path())
-            .env_clear()
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.dir.path())
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdin(Stdio::null());
         command
     }
 
@@ -98,17 +96,9 @@ impl Place {
     /// Starts a run that goes on.
     pub fn start(&self, arguments: &[&str]) -> Running {
         let mut child = self.command(arguments).spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        // Nobody reads it meanwhile, and a full pipe would stop the program.
-        let messages = thread::spawn(move || {
-            let mut text = String::new();
-            let _ = stderr.read_to_string(&mut text);
-            text
-        });
         Running {
             stdout: child.stdout.take().map(BufReader::new),
             child,
-            messages: Some(messages),
         }
     }
 }
@@ -142,9 +132,8 @@ impl Ended {
 /// A program that runs. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Running {
-    child: Child,
+    child: sheaf::Running,
     stdout: Option<BufReader<std::process::ChildStdout>>,
-    messages: Option<thread::JoinHandle<String>>,
 }
 
 impl Running {
@@ -174,20 +163,10 @@ impl Running {
             if let Some(mut from) = self.stdout.take() {
                 from.read_to_end(&mut stdout).unwrap();
             }
-            Ended {
-                code: self.child.wait().unwrap().code(),
-                stdout,
-                stderr: self.messages.take().unwrap().join().unwrap(),
-            }
+            let output = self.child.wait_with_output().unwrap();
+            Ended::from(Output { stdout, ..output })
         });
         waiting.await.unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -206,11 +206,10 @@ fn a_file_without_certificates_is_named() {
         if let Some(text) = text {
             fs::write(&file, text).unwrap();
         }
-        let run = sheaf(home.path())
-            .args(["zip", "s3://bench/", "-o", "x.zip", "--ca-file"])
-            .arg(&file)
-            .output()
-            .unwrap();
+        let mut zip = sheaf(home.path());
+        zip.args(["zip", "s3://bench/", "-o", "x.zip", "--ca-file"])
+            .arg(&file);
+        let run = zip.output().unwrap();
         assert_eq!(run.status.code(), Some(1));
         let message = String::from_utf8_lossy(&run.stderr).into_owned();
         assert!(

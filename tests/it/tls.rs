@@ -301,11 +301,11 @@ async fn commands_on_the_same_folder_need_not_trust_the_certificate() {
     let certificate = Certificate::new();
     let server = local(&certificate, &[]);
     server.drop_in("a.pdf", "content");
-    let output = server::sheaf(server.state().parent().unwrap())
+    let mut manifest = server::sheaf(server.state().parent().unwrap());
+    manifest
         .args(["manifest", "s3://local/", "--local"])
-        .arg(server.bucket())
-        .output()
-        .unwrap();
+        .arg(server.bucket());
+    let output = manifest.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let manifest: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use url::Url;
 
+use super::secrets::{self, Secrets};
 use super::tls;
 
 /// Why there is no answer.
@@ -30,6 +31,13 @@ pub struct Answered {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
+}
+
+impl Answered {
+    fn is_problem(&self) -> bool {
+        let content_type = self.headers.get("content-type");
+        content_type.is_some_and(|value| value == "application/problem+json")
+    }
 }
 
 /// Sends one request without a body, and returns when the head of the answer is there.
@@ -60,6 +68,7 @@ async fn send(
         _ => speak(TcpStream::connect(&authority).await?).await?,
     };
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    secrets::sent(headers, &body);
     let mut request = Request::builder().method(method).uri(target);
     if !headers.iter().any(|(name, _)| *name == "host") {
         request = request.header("host", authority);
@@ -97,11 +106,16 @@ pub async fn fetch_with(
     body: impl Into<Bytes>,
 ) -> Result<Answered, ClientError> {
     let (head, body) = send(method, url, headers, body.into()).await?.into_parts();
-    Ok(Answered {
+    let answer = Answered {
         status: head.status,
         headers: head.headers,
         body: body.collect().await?.to_bytes(),
-    })
+    };
+    if answer.is_problem() {
+        let text = String::from_utf8_lossy(&answer.body);
+        Secrets::default().are_not_in(&text, "an error");
+    }
+    Ok(answer)
 }
 
 /// Sends one POST of JSON and reads its whole answer.

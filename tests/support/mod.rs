@@ -18,7 +18,9 @@
 //! | [`readers`] | other people's ZIP readers, as oracles for ours |
 //! | [`relay`] | a pass-through in front of a store, which makes a listing fail |
 //! | [`sdk`] | a client of the S3 SDK for a store on loopback |
+//! | [`secrets`] | what no log and no error may hold |
 //! | [`server`] | the real binary as a server |
+//! | [`sheaf`] | the real binary, whose words are looked through for secrets |
 //! | [`sparse`] | files whose zeros take no disk |
 //! | [`stores`] | other people's stores, started and stopped |
 //! | [`strict`] | a reader of our own that accepts only archives by our own rules, while they come |
@@ -46,7 +48,9 @@ pub mod random;
 pub mod readers;
 pub mod relay;
 pub mod sdk;
+pub mod secrets;
 pub mod server;
+pub mod sheaf;
 pub mod sparse;
 pub mod stores;
 pub mod strict;

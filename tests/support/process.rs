@@ -1,16 +1,28 @@
 //! Processes that say on the first line of their standard output where they listen.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
 
 /// A process that listens; killed when it is dropped.
-#[derive(Debug)]
 pub struct Started {
     child: Child,
     /// The first line of its standard output.
     pub line: String,
     _stdin: Option<ChildStdin>,
+    /// What is done once it has ended.
+    afterwards: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+impl fmt::Debug for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started")
+            .field("child", &self.child)
+            .field("line", &self.line)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Started {
@@ -29,6 +41,7 @@ impl Started {
             child,
             line: String::new(),
             _stdin: stdin,
+            afterwards: None,
         };
         BufReader::new(stdout).read_line(&mut started.line)?;
         if started.line.is_empty() {
@@ -37,6 +50,12 @@ impl Started {
             )));
         }
         Ok(started)
+    }
+
+    /// The same, and this is done once it has ended, unless a test has failed already.
+    pub fn and_then(mut self, afterwards: impl FnOnce() + Send + Sync + 'static) -> Self {
+        self.afterwards = Some(Box::new(afterwards));
+        self
     }
 
     /// The process.
@@ -58,5 +77,10 @@ impl Drop for Started {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(afterwards) = self.afterwards.take()
+            && !thread::panicking()
+        {
+            afterwards();
+        }
     }
 }

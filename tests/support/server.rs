@@ -2,7 +2,7 @@
 //!
 //! Its state, its log and, with [`Server::local`], its bucket lie in a temporary folder that goes when it is dropped.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -13,6 +13,8 @@ use tempfile::TempDir;
 
 use super::client::{self, Answered};
 use super::process::Started;
+pub use super::sheaf::sheaf;
+use super::sheaf::{Sheaf, state_in};
 use super::wait::eventually;
 
 /// A running `sheaf serve`.
@@ -52,12 +54,11 @@ impl Server {
     pub fn with(change: impl FnOnce(&mut Command, &Path)) -> Server {
         let home = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(bucket_in(home.path())).expect("a folder for the bucket");
-        let log = File::create(home.path().join("log")).expect("a file for the log");
+        let log = home.path().join("log");
         let mut command = serve(home.path());
-        command.stderr(log);
         change(&mut command, home.path());
-        let process = Started::new(&mut command).unwrap_or_else(|error| {
-            let log = fs::read_to_string(home.path().join("log")).unwrap_or_default();
+        let process = command.start(&log).unwrap_or_else(|error| {
+            let log = fs::read_to_string(&log).unwrap_or_default();
             panic!("{error}\n{log}");
         });
         let line: Value = serde_json::from_str(&process.line).expect("a line of JSON");
@@ -196,7 +197,7 @@ pub fn refused(change: impl FnOnce(&mut Command, &Path)) -> (Option<i32>, String
     fs::create_dir(bucket_in(home.path())).expect("a folder for the bucket");
     let mut command = serve(home.path());
     change(&mut command, home.path());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped());
     let mut child = command.spawn().expect("a process");
     let mut listening = String::new();
     let stdout = child.stdout.take().expect("a piped standard output");
@@ -204,8 +205,7 @@ pub fn refused(change: impl FnOnce(&mut Command, &Path)) -> (Option<i32>, String
         .read_line(&mut listening)
         .expect("text");
     if !listening.is_empty() {
-        let _ = child.kill();
-        let _ = child.wait();
+        drop(child);
         panic!("it listens: {listening}");
     }
     let output = child.wait_with_output().expect("an exit status");
@@ -213,30 +213,12 @@ pub fn refused(change: impl FnOnce(&mut Command, &Path)) -> (Option<i32>, String
     (output.status.code(), said)
 }
 
-fn serve(home: &Path) -> Command {
+fn serve(home: &Path) -> Sheaf {
     let mut command = sheaf(home);
     command.arg("serve").env("SHEAF_LISTEN", "127.0.0.1:0");
     command
 }
 
-/// The binary, with a home of its own and nothing else of the environment but the search path.
-pub fn sheaf(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sheaf"));
-    command
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", home)
-        .env("SHEAF_STATE_DIR", state_in(home))
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_REGION", "us-east-1");
-    command
-}
-
 fn bucket_in(home: &Path) -> PathBuf {
     home.join("bucket")
-}
-
-fn state_in(home: &Path) -> PathBuf {
-    home.join("state")
 }

@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use super::Problem;
 use super::caller::Caller;
+use super::json::Bounds;
 use super::links;
 use super::record::Details;
 use super::routes::App;
@@ -66,7 +67,8 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let JobRequest { source, options } = JobRequest::read(&headers, body).await?;
+    let JobRequest { source, options } =
+        JobRequest::read(&headers, body, Bounds::of(&app.config.limits)).await?;
     let queue = app.queue()?;
     let links = app.links()?;
     let base = app.base_url(&headers).ok_or_else(Problem::no_public_url)?;

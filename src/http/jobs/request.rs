@@ -9,8 +9,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::Problem;
 use crate::http::caller::Caller;
-use crate::http::links::request::{Asked, BODY_LIMIT, LinkRequest};
-use crate::http::manifests::read;
+use crate::http::json::{Bounds, read};
+use crate::http::links::request::{Asked, LinkRequest};
 use crate::http::routes::App;
 use crate::job::{Method, Target, Verify};
 use crate::manifest::selection::is_own;
@@ -97,8 +97,12 @@ impl JobRequest {
     ///
     /// # Errors
     /// 400 `malformed-body`, 413, 415.
-    pub async fn read(headers: &HeaderMap, body: Body) -> Result<JobRequest, Problem> {
-        let mut selection: Map<String, Value> = read(headers, body, BODY_LIMIT).await?;
+    pub async fn read(
+        headers: &HeaderMap,
+        body: Body,
+        bounds: Bounds,
+    ) -> Result<JobRequest, Problem> {
+        let mut selection: Map<String, Value> = read(headers, body, bounds).await?;
         let mut own = Map::new();
         for name in OWN {
             own.extend(selection.remove_entry(name));

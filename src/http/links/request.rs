@@ -10,15 +10,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::super::Problem;
-use super::super::manifests::{OneOrMany, read};
+use super::super::json::{self, Bounds, read};
+use super::super::manifests::OneOrMany;
 use super::super::query::Query;
 use crate::manifest::jsonl::CONTENT_TYPE;
 use crate::manifest::list::{ListReader, Wanted};
 use crate::manifest::one_or_many;
 use crate::manifest::passphrase::Passphrase;
-
-/// The largest body in JSON, in bytes: a list of keys may be long.
-pub(in crate::http) const BODY_LIMIT: usize = 32 << 20;
 
 /// Where the passphrase stands if the body is a manifest: what is in a query gets into the logs of proxies.
 const PASSPHRASE: HeaderName = HeaderName::from_static("sheaf-passphrase");
@@ -94,18 +92,24 @@ impl Asked {
         query: Option<&str>,
         headers: &HeaderMap,
         body: Body,
+        bounds: Bounds,
     ) -> Result<Asked, Problem> {
         match is_manifest(headers) {
             true => manifest(query, headers, body).await,
-            false => fields(query, headers, body).await,
+            false => fields(query, headers, body, bounds).await,
         }
     }
 }
 
-async fn fields(query: Option<&str>, headers: &HeaderMap, body: Body) -> Result<Asked, Problem> {
+async fn fields(
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+    bounds: Bounds,
+) -> Result<Asked, Problem> {
     let query = Query::parse(query, &["crc"])?;
     let in_query = crc(&query)?;
-    let fields: LinkRequest = read(headers, body, BODY_LIMIT).await?;
+    let fields: LinkRequest = read(headers, body, bounds).await?;
     Asked::of(fields, in_query)
 }
 
@@ -171,9 +175,7 @@ async fn manifest(query: Option<&str>, headers: &HeaderMap, body: Body) -> Resul
     };
     let (mut reader, mut chunks) = (ListReader::default(), body.into_data_stream());
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| {
-            Problem::malformed_body(&format!("the body could not be read: {error}"))
-        })?;
+        let chunk = chunk.map_err(|error| json::unread(&error))?;
         reader.feed(&chunk)?;
     }
     Ok(Asked {

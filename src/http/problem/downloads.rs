@@ -36,7 +36,9 @@ impl From<DownloadError> for Problem {
             DownloadError::Scan(error) => match error.as_ref() {
                 HashError::Store(error) => Problem::from(error),
                 HashError::Overloaded(_) => Problem::overloaded(detail),
-                HashError::Unstable { .. } => Problem::wrong_checksum(detail),
+                HashError::Unstable { .. } | HashError::WrongCrc32 { .. } => {
+                    Problem::wrong_checksum(detail)
+                }
             },
             DownloadError::Link(error) => error.into(),
             DownloadError::ChecksumsPending { needed, missing } => Problem::new(

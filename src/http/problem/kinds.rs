@@ -25,6 +25,26 @@ pub const ANY: &[Kind] = &[
         "The server speaks TLS, and the request came in clear.",
     ),
     kind(
+        "url-too-long",
+        414,
+        "Path and query are longer than the server takes.",
+    ),
+    kind(
+        "too-many-connections",
+        429,
+        "The client's address has as many connections as it may; Retry-After says when to ask again.",
+    ),
+    kind(
+        "headers-too-large",
+        431,
+        "There are too many header fields, or they are too large.",
+    ),
+    kind(
+        "server-full",
+        503,
+        "All connections that the server may have are taken; Retry-After says when to ask again.",
+    ),
+    kind(
         "stopping",
         503,
         "The server is stopping; Retry-After says when to ask again.",
@@ -86,6 +106,8 @@ pub const BODY: &[Kind] = &[
         400,
         "The body is not what the schema says.",
     ),
+    kind("body-too-deep", 400, "The body's JSON is nested too deep."),
+    kind("body-too-slow", 408, "The body took too long to come."),
     kind("body-too-large", 413, "The body is too large."),
     kind("not-json", 415, "The body has another media type."),
 ];

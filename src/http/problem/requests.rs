@@ -3,6 +3,8 @@
 use http::{HeaderValue, StatusCode, header};
 
 use super::{Problem, RETRY_AFTER};
+use crate::http::Limits;
+use crate::http::excess::Limit;
 use crate::manifest::InvalidSelection;
 use crate::store::InvalidBucket;
 
@@ -52,6 +54,67 @@ impl Problem {
             "Body too large",
             detail,
         )
+    }
+
+    pub(in crate::http) fn body_too_deep(most: usize) -> Problem {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "body-too-deep",
+            "Body too deep",
+            format!("the body's JSON is nested more than {most} deep"),
+        )
+    }
+
+    pub(in crate::http) fn body_too_slow(detail: &str) -> Problem {
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body-too-slow",
+            "Body too slow",
+            detail,
+        )
+    }
+
+    pub(in crate::http) fn url_too_long(length: usize, most: usize) -> Problem {
+        let detail = format!(
+            "path and query have {length} bytes; {most} are taken at the most. Where there are many patterns, POST takes them in its body"
+        );
+        Problem::new(
+            StatusCode::URI_TOO_LONG,
+            "url-too-long",
+            "URL too long",
+            detail,
+        )
+    }
+
+    pub(in crate::http) fn headers_too_large(detail: &str) -> Problem {
+        Problem::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "headers-too-large",
+            "Header fields too large",
+            detail,
+        )
+    }
+
+    /// There is no place for a connection.
+    pub(in crate::http) fn no_place(limit: Limit, limits: &Limits) -> Problem {
+        let problem = match limit {
+            Limit::ConnectionsPerAddress => Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-connections",
+                "Too many connections",
+                format!(
+                    "your address has {} connections open, as many as it may; close some, or ask again a little later",
+                    limits.max_connections_per_address
+                ),
+            ),
+            _ => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "server-full",
+                "The server is full",
+                "all connections that this server may have are taken; ask again a little later",
+            ),
+        };
+        problem.with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
     pub(in crate::http) fn not_json() -> Problem {

@@ -171,7 +171,7 @@ impl Known {
             }
         }
         for (row, crc32) in whole {
-            self.learn(row, crc32).await?;
+            self.learn(row, crc32, None).await?;
         }
         let mut state = self.lock();
         if let Some(is_done) = state.done.is_done.get_mut(number - 1)
@@ -198,8 +198,14 @@ impl Known {
         }
     }
 
-    async fn learn(&self, row: usize, crc32: u32) -> Result<(), DownloadError> {
-        self.scanner.learn(&self.open, row, crc32).await?;
+    async fn learn(
+        &self,
+        row: usize,
+        crc32: u32,
+        stored: Option<u32>,
+    ) -> Result<(), DownloadError> {
+        let scanner = &self.scanner;
+        scanner.learn(&self.open, row, crc32, stored).await?;
         if self.open.frozen.layout().claimed_crc32(row).is_none() {
             self.lock().learned.insert(row, crc32);
         }
@@ -281,10 +287,11 @@ impl Checksums for PartChecksums {
         index: usize,
         range: Range<u64>,
         crc32: u32,
+        stored: Option<u32>,
     ) -> Result<(), DownloadError> {
         let layout = self.known.open.frozen.layout();
         if range == (0..layout.size(index)) {
-            return self.known.learn(index, crc32).await;
+            return self.known.learn(index, crc32, stored).await;
         }
         // A small object is hashed whole by the part that has its header.
         let is_small = layout.form(index) == Form::Known && layout.claimed_crc32(index).is_none();
@@ -314,7 +321,7 @@ impl Checksums for PartChecksums {
         if let (Some(own), Some(head)) = (own, head) {
             let crc32 = joined(head, own.crc32, own.end - own.start);
             // The directory is written from what is learned.
-            self.known.learn(index, crc32).await?;
+            self.known.learn(index, crc32, None).await?;
             return Ok(crc32);
         }
         self.scanned.crc32(index).await

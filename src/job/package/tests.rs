@@ -93,6 +93,7 @@ impl Place {
                 etag: object.etag,
                 modified: object.modified,
                 crc32,
+                announced: false,
                 version: None,
             });
         }

@@ -123,6 +123,7 @@ fn row(object: Object, crc32: Option<u32>) -> Row {
         etag: object.etag,
         modified: object.modified,
         crc32,
+        announced: crc32.is_none() && object.has_crc32,
         version: object.version_id,
     }
 }

@@ -111,6 +111,7 @@ async fn collect(
         if let Some(mut row) = in_the_way.note(found) {
             if distrusted.has(bucket.as_str(), &row) {
                 row.crc32 = None;
+                row.announced = false;
             }
             if in_the_way.is_empty() {
                 freezer.push(&row);

@@ -108,6 +108,7 @@ pub async fn scanned(
     for (index, mut row) in frozen.rows(0).enumerate() {
         if let Some((_, crc32)) = crc32s.next_if(|(hashed, _)| *hashed == index) {
             row.crc32 = Some(crc32);
+            row.announced = false;
         }
         freezer.push(&row);
     }

@@ -22,6 +22,16 @@ pub enum HashError {
         /// Its key.
         key: String,
     },
+    /// What came is not what the store's checksum says.
+    #[error("{} has CRC-32 {computed:08x}, but the store's checksum says {stored:08x}", key.escape_default())]
+    WrongCrc32 {
+        /// Its key.
+        key: String,
+        /// The store's checksum.
+        stored: u32,
+        /// The CRC-32 of the bytes that came.
+        computed: u32,
+    },
     /// There is no memory to hash in.
     #[error(transparent)]
     Overloaded(Overloaded),
@@ -35,7 +45,7 @@ impl HashError {
                 error.kind,
                 StoreErrorKind::NoSuchKey | StoreErrorKind::Changed
             ),
-            HashError::Unstable { .. } => true,
+            HashError::Unstable { .. } | HashError::WrongCrc32 { .. } => true,
             HashError::Overloaded(_) => false,
         }
     }

@@ -61,6 +61,7 @@ fn until(count: usize, expires: u64) -> Frozen {
             etag: format!("\"{n}\""),
             modified: 0,
             crc32: Some(7),
+            announced: false,
             version: None,
         });
     }

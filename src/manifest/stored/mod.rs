@@ -62,6 +62,9 @@ pub struct Row {
     pub modified: i64,
     /// The CRC-32 that the store claims.
     pub crc32: Option<u32>,
+    /// The store has a CRC-32 of the whole object that the row does not tell. That of a small object comes with its
+    /// bytes, which are held against it; asking for it when the row is frozen would be a request more for each.
+    pub announced: bool,
     /// The version of the object in a versioned bucket.
     pub version: Option<String>,
 }
@@ -74,7 +77,7 @@ impl Row {
             size: self.size,
             etag: self.etag,
             modified: self.modified,
-            has_crc32: self.crc32.is_some(),
+            has_crc32: self.crc32.is_some() || self.announced,
             has_part_crc32s: false,
             version_id: self.version,
             may_be_archived: false,

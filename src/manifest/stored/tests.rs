@@ -19,6 +19,7 @@ fn row(key: &str, size: u64) -> Row {
         etag: "\"0123456789abcdef0123456789abcdef\"".to_owned(),
         modified: 1_714_979_290,
         crc32: None,
+        announced: false,
         version: None,
     }
 }
@@ -235,16 +236,23 @@ fn any_row() -> impl Strategy<Value = Row> {
     ];
     let version = proptest::option::of(any::<String>());
     let crc32 = any::<Option<u32>>();
-    (any::<u64>(), etag, any::<i64>(), crc32, version).prop_map(
-        |(size, etag, modified, crc32, version)| Row {
+    (
+        any::<u64>(),
+        etag,
+        any::<i64>(),
+        crc32,
+        any::<bool>(),
+        version,
+    )
+        .prop_map(|(size, etag, modified, crc32, announced, version)| Row {
             key: String::new(),
             size,
             etag,
             modified,
             crc32,
+            announced,
             version,
-        },
-    )
+        })
 }
 
 proptest! {

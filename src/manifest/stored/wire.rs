@@ -11,7 +11,9 @@ const HAS_VERSION: u8 = 1 << 1;
 const MD5: u8 = 1 << 2;
 /// The ETag is an MD5, a hyphen and a number, in quotes: that of a multipart upload.
 const MD5_OF_PARTS: u8 = 1 << 3;
-const KNOWN_FLAGS: u8 = HAS_CRC32 | HAS_VERSION | MD5 | MD5_OF_PARTS;
+/// The store has a CRC-32 that does not stand here.
+const ANNOUNCED: u8 = 1 << 4;
+const KNOWN_FLAGS: u8 = HAS_CRC32 | HAS_VERSION | MD5 | MD5_OF_PARTS | ANNOUNCED;
 
 /// Appends a row. `before` is the key of the row before it in the same block, else empty.
 pub(super) fn put_row(row: &Row, before: &str, out: &mut Vec<u8>) {
@@ -22,6 +24,7 @@ pub(super) fn put_row(row: &Row, before: &str, out: &mut Vec<u8>) {
         Etag::Text => 0,
     };
     flags |= if row.crc32.is_some() { HAS_CRC32 } else { 0 };
+    flags |= if row.announced { ANNOUNCED } else { 0 };
     flags |= if row.version.is_some() {
         HAS_VERSION
     } else {
@@ -114,6 +117,7 @@ pub(super) struct Raw<'a> {
     pub(super) size: u64,
     pub(super) modified: i64,
     pub(super) crc32: Option<u32>,
+    announced: bool,
     etag: RawEtag<'a>,
     version: Option<&'a str>,
 }
@@ -137,6 +141,7 @@ impl Raw<'_> {
             },
             modified: self.modified,
             crc32: self.crc32,
+            announced: self.announced,
             version: self.version.map(str::to_owned),
         }
     }
@@ -258,6 +263,7 @@ impl<'a> Reader<'a> {
             size,
             modified: (modified >> 1) as i64 ^ -((modified & 1) as i64),
             crc32,
+            announced: flags & ANNOUNCED != 0,
             etag,
             version,
         })

@@ -113,6 +113,7 @@ where
                 range: cut.range.clone(),
                 stored: tag.is_some() && span.before.stored,
                 hash_only,
+                whole: cut.whole,
             };
             let (buffer, share) = (buffer.clone(), self.share.clone());
             Some(reader::start(

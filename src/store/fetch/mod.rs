@@ -41,6 +41,8 @@ pub(super) use answer::{Answer, Body};
 pub(super) use dial::Dialer;
 pub(super) use request::Asked;
 
+use aws_credential_types::Credentials;
+
 use self::place::{Place, Places};
 use self::pool::{Pool, Pooled};
 use self::wire::{Head, Line};
@@ -120,7 +122,7 @@ impl Fetcher {
         }))
     }
 
-    /// Sends one GetObject and waits for the head of its answer.
+    /// Sends one GetObject and waits for the head of its answer. Credentials that the store refuses are fetched anew.
     pub(super) async fn get(
         &self,
         bucket: &Bucket,
@@ -130,16 +132,40 @@ impl Fetcher {
         let Some(place) = shared.places.of(bucket).await? else {
             return Ok(Fetched::BeyondUs);
         };
-        let credentials = match &shared.identity {
-            Some(identity) => Some(identity.credentials().await.map_err(|error| {
-                StoreErrorKind::NoCredentials {
-                    reason: innermost(&error),
-                }
-            })?),
-            None => None,
-        };
+        loop {
+            let credentials = match &shared.identity {
+                Some(identity) => Some(identity.credentials().await.map_err(|error| {
+                    StoreErrorKind::NoCredentials {
+                        reason: innermost(&error),
+                    }
+                })?),
+                None => None,
+            };
+            let refused = match self.send(&place, credentials.as_ref(), asked).await {
+                Err(refused @ StoreErrorKind::BadCredentials { .. }) => refused,
+                sent => return sent.map(Fetched::Answer),
+            };
+            let (Some(identity), Some(credentials)) = (&shared.identity, &credentials) else {
+                return Err(refused);
+            };
+            if !Box::pin(identity.refused(credentials)).await {
+                return Err(refused);
+            }
+            measure::store_retry("credentials");
+            tracing::warn!(%refused, "the credentials are fetched anew");
+        }
+    }
+
+    /// Sends it once.
+    async fn send(
+        &self,
+        place: &Arc<Place>,
+        credentials: Option<&Credentials>,
+        asked: &Asked<'_>,
+    ) -> Result<Box<Answer>, StoreErrorKind> {
+        let shared = &*self.0;
         let signed = asked
-            .signed(&place, credentials.as_ref(), SystemTime::now())
+            .signed(place, credentials, SystemTime::now())
             .ok_or_else(|| StoreErrorKind::Unexpected {
                 status: 0,
                 code: None,
@@ -148,21 +174,19 @@ impl Fetcher {
             })?;
         let (status, headers, body) = match &shared.way {
             Way::InProcess(store) => {
-                let request = signed
-                    .request(&place)
-                    .map_err(|error| unreachable(&error))?;
+                let request = signed.request(place).map_err(|error| unreachable(&error))?;
                 measure::store_request("GetObject");
                 let (head, body) = Box::pin(store.serve(request)).await.into_parts();
                 (head.status, head.headers, Body::InProcess(Box::new(body)))
             }
             Way::Network { dialer, pool } => {
-                let (head, line) = self.exchange(dialer, pool, &place, &signed, asked).await?;
+                let (head, line) = self.exchange(dialer, pool, place, &signed, asked).await?;
                 (head.status, head.headers, Body::Line(Box::new(line)))
             }
         };
         let mut answer = Answer { headers, body };
         if status.is_success() {
-            return Ok(Fetched::Answer(Box::new(answer)));
+            return Ok(Box::new(answer));
         }
         Err(Box::pin(answer.refused(status, shared.limits.read_timeout)).await)
     }

@@ -63,6 +63,7 @@ async fn frozen(target: &Target, method: Method) -> (Library, Order) {
             etag: object.etag,
             modified: object.modified,
             crc32,
+            announced: false,
             version: None,
         });
     }

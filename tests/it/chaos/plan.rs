@@ -123,6 +123,15 @@ impl Plan {
             6 => What::Delay(Duration::from_millis(random.below(500))),
             _ => What::Answer(503, random.of(&["SlowDown", "ServiceUnavailable"])),
         };
+        let expired = self
+            .store_side
+            .iter()
+            .any(|harm| matches!(harm.what, What::Answer(400, _)));
+        let what = match what {
+            // New credentials are asked for once in a while only.
+            What::Answer(..) if !expired && random.one_in(3) => What::Answer(400, "ExpiredToken"),
+            what => what,
+        };
         let listings = self.store_side.iter().filter(|h| h.which == Which::List);
         let which = match random.below(8) {
             // A listing that is refused three times is given up.
@@ -203,11 +212,11 @@ impl Plan {
             return;
         };
         let at = random.below(size);
-        let what = match random.below(4) {
+        let what = match random.below(5) {
             0 => What::Answer(403, "AccessDenied"),
             1 => What::Answer(400, "ExpiredToken"),
-            // A row of a link has the checksum of large objects only.
-            2 if self.kind == Kind::Live || size > MIB => What::Flip(at),
+            3 => What::Answer(403, "RequestTimeTooSkewed"),
+            2 => What::Flip(at),
             _ => What::Answer(404, "NoSuchKey"),
         };
         self.store_side.push(Harm {

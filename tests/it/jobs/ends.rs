@@ -121,7 +121,7 @@ async fn an_object_that_changed_since_is_named() {
         .args(["worker", "--queue", &queue, "--local"])
         .arg(server.bucket())
         .env("SHEAF_STATE_DIR", server.state());
-    let _worker = crate::support::process::Started::new(&mut worker).unwrap();
+    let _worker = worker.start(&home.path().join("worker.log")).unwrap();
     let failed = job_that(&server, id(&entered), |job| job["ended_at"].is_string()).await;
     assert_eq!(failed["state"], "failed");
     assert!(

@@ -1,7 +1,7 @@
 //! Real workers in processes of their own: killed, frozen, stopped, and sharing one job.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -124,9 +124,8 @@ impl Fleet {
             .args(arguments)
             .env("S3_ENDPOINT_URL", self.wire.url())
             .env("AWS_ACCESS_KEY_ID", &self.keys.0)
-            .env("AWS_SECRET_ACCESS_KEY", &self.keys.1)
-            .stderr(File::create(&log).unwrap());
-        let process = Started::new(&mut command).unwrap();
+            .env("AWS_SECRET_ACCESS_KEY", &self.keys.1);
+        let process = command.start(&log).unwrap();
         let line: Value = serde_json::from_str(&process.line).unwrap();
         Worker {
             name: format!("{}/0", line["worker"].as_str().unwrap()),

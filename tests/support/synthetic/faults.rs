@@ -184,6 +184,11 @@ impl Faults {
         self.0.lock().unwrap().clear();
     }
 
+    /// Whether every rule has struck as often as it was to.
+    pub fn are_spent(&self) -> bool {
+        self.0.lock().unwrap().iter().all(|rule| rule.times == 0)
+    }
+
     /// What shall happen to `request`, whose true answer has the bytes `body` of the object.
     pub(super) fn strike(&self, request: &Request, body: &Range<u64>) -> Option<Fault> {
         let mut rules = self.0.lock().unwrap();

@@ -14,6 +14,7 @@ fn open(filename: &str, keys: &[&str]) -> Open {
             etag: "\"e\"".to_owned(),
             modified: 0,
             crc32: None,
+            announced: false,
             version: None,
         });
     }
