@@ -299,7 +299,7 @@ async fn a_queue_of_a_later_version_is_refused() {
     let queue = format!("sqlite:{}", text(&place.path("state/jobs.sqlite")));
     sqlx::any::install_default_drivers();
     let mut database = AnyConnection::connect(&queue).await.expect("a database");
-    let raised = database.execute("UPDATE sheaf_form SET form = form + 1");
+    let raised = database.execute("UPDATE sheaf_form SET form = form + 1000");
     raised.await.expect("a table");
     database.close().await.expect("an end");
     let worker = place.run(&["worker", "--queue", &queue]).await;
