@@ -85,14 +85,14 @@ async fn body<R: Reads>(
         });
     }
     traffic.answered(asked_at.elapsed());
-    let mut hasher = order.hash_only.then(Hasher::new);
+    let mut hasher = Hasher::new();
     while let Some(chunk) = read.next().await? {
-        match &mut hasher {
-            Some(hasher) => hasher.update(&chunk),
-            None => buffer.push(chunk),
+        hasher.update(&chunk);
+        if !order.hash_only {
+            buffer.push(chunk, hasher.clone());
         }
     }
-    Ok(hasher.map(Hasher::finalize))
+    Ok(order.hash_only.then(|| hasher.finalize()))
 }
 
 #[cfg(test)]
