@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{info, warn};
 
 use super::ServerConfig;
@@ -46,6 +46,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     measure::install();
+    let _adding_up = AbortOnDropHandle::new(tokio::spawn(measure::add_up()));
     let limits = config.limits;
     let tls = config.door.tls.clone();
     let app = App::new(config, listeners.clients.local_addr()?);
