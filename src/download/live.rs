@@ -5,18 +5,24 @@
 //! charged to the memory budget as the download's records.
 
 use std::collections::VecDeque;
+use std::pin::pin;
+use std::task::Poll;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::DownloadError;
 use super::rows::{Row, Rows};
 use crate::archive::{Directory, Entry, INLINE_MAX, Layout};
 use crate::manifest::Selection;
-use crate::read_ahead::{BucketReads, Event, MemoryBudget, ReadAhead};
+use crate::read_ahead::{BucketReads, Event, MemoryBudget, ReadAhead, ReadAheadError};
 use crate::store::{Bucket, Store};
 
 /// After how many entries the records are charged anew.
 const ENTRIES_PER_CHARGE: usize = 256;
+
+/// Headers and descriptors that follow each other go out together, in frames of about so many bytes. Of entries without
+/// bytes each frame has some two hundred, and costs the socket as much as that of a single one.
+const GATHERED: usize = 16 * 1024;
 
 /// An archive under way.
 ///
@@ -29,6 +35,8 @@ pub struct LiveArchive {
     /// CRC-32 of each entry that is finished, by its index in the layout.
     crc32s: Vec<u32>,
     step: Step,
+    /// Headers and descriptors that go out before anything else does.
+    records: BytesMut,
     /// Frames that are ready to go out.
     ready: VecDeque<Bytes>,
     bytes: u64,
@@ -68,6 +76,7 @@ impl LiveArchive {
             layout: Layout::new(),
             crc32s: Vec::new(),
             step: Step::Entries,
+            records: BytesMut::new(),
             ready: VecDeque::new(),
             bytes: 0,
         })
@@ -104,18 +113,25 @@ impl LiveArchive {
                 return Ok(Some(frame));
             }
             match &mut self.step {
-                Step::Entries | Step::Passing(_) => match self.ahead.next().await? {
-                    Some(Event::Begin {
-                        tag,
-                        stored,
-                        computed,
-                    }) => self.begin(tag, stored, computed)?,
-                    Some(Event::Data(chunk)) => self.ready.push_back(chunk),
-                    Some(Event::End { crc32 }) => self.end(crc32)?,
-                    None => {
-                        self.record();
-                        self.step = Step::Directory(Directory::new());
-                    }
+                Step::Entries | Step::Passing(_) => match self.event().await {
+                    None => self.send_records(),
+                    Some(event) => match event? {
+                        Some(Event::Begin {
+                            tag,
+                            stored,
+                            computed,
+                        }) => self.begin(tag, stored, computed)?,
+                        Some(Event::Data(chunk)) => {
+                            self.send_records();
+                            self.ready.push_back(chunk);
+                        }
+                        Some(Event::End { crc32 }) => self.end(crc32)?,
+                        None => {
+                            self.send_records();
+                            self.record();
+                            self.step = Step::Directory(Directory::new());
+                        }
+                    },
                 },
                 Step::Directory(directory) => {
                     match directory.next(&self.layout, |index| self.crc32s[index]) {
@@ -131,6 +147,28 @@ impl LiveArchive {
                     return Ok(None);
                 }
             }
+        }
+    }
+
+    /// What comes next of what is read ahead; `None` where records are to go out first: there are many, or nothing has
+    /// come yet.
+    async fn event(&mut self) -> Option<Result<Option<Event<Row>>, ReadAheadError<DownloadError>>> {
+        let some = !self.records.is_empty();
+        if self.records.len() >= GATHERED {
+            return None;
+        }
+        let mut next = pin!(self.ahead.next());
+        std::future::poll_fn(|cx| match next.as_mut().poll(cx) {
+            Poll::Pending if some => Poll::Ready(None),
+            polled => polled.map(Some),
+        })
+        .await
+    }
+
+    /// Has the headers and descriptors that were gathered go out.
+    fn send_records(&mut self) {
+        if !self.records.is_empty() {
+            self.ready.push_back(self.records.split().freeze());
         }
     }
 
@@ -151,7 +189,8 @@ impl LiveArchive {
             crc32: stored.filter(|_| row.size > INLINE_MAX),
         });
         let crc32 = computed.or(stored).unwrap_or_default();
-        self.ready.push_back(self.layout.local_header(index, crc32));
+        self.layout
+            .put_local_header(index, crc32, &mut self.records);
         self.step = Step::Passing(Passing {
             index,
             key: row.key,
@@ -167,8 +206,8 @@ impl LiveArchive {
     fn end(&mut self, computed: u32) -> Result<(), DownloadError> {
         if let Step::Passing(passing) = std::mem::replace(&mut self.step, Step::Entries) {
             self.compare(&passing.key, passing.stored, computed)?;
-            self.ready
-                .extend(self.layout.descriptor(passing.index, computed));
+            self.layout
+                .put_descriptor(passing.index, computed, &mut self.records);
             self.crc32s.push(computed);
         }
         Ok(())
