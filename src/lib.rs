@@ -9,6 +9,7 @@
 //! | [`config`] | arguments and environment, checked |
 //! | [`download`] | archives as streams of frames, made while they are read |
 //! | [`disposition`] | the names under which downloads are saved |
+//! | [`guide`] | pages for whoever runs it |
 //! | [`http`] | the listener, routes, problems, log lines |
 //! | [`job`] | archives that are written into a bucket, and the queue of such work |
 //! | [`lambda`] | manifests as a function on AWS Lambda |
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod disposition;
 pub mod download;
+pub mod guide;
 pub mod http;
 pub mod job;
 pub mod lambda;
