@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -50,6 +51,17 @@ const WINDOWS: [f64; 6] = [
     134_217_728.0,
 ];
 
+/// How often what is kept of single waits is added up, if nobody asks for it before.
+const ADDED_UP: Duration = Duration::from_secs(5);
+
+/// What is counted for each read of an object. It is looked up once: by its name, a count costs ten times as much.
+struct PerRead {
+    requests: Counter,
+    waits: Histogram,
+}
+
+static PER_READ: OnceLock<PerRead> = OnceLock::new();
+
 /// Begins to count, once for the process, and gives the handle that writes it all out.
 pub fn install() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -67,8 +79,21 @@ pub fn install() -> &'static PrometheusHandle {
         // Where somebody else counts already, what is written out stays empty.
         let _ = metrics::set_global_recorder(recorder);
         describe();
+        PER_READ.get_or_init(|| PerRead {
+            requests: counter!(STORE_REQUESTS, "operation" => "GetObject"),
+            waits: histogram!(QUEUE_WAIT),
+        });
         handle
     })
+}
+
+/// Adds up what was measured, again and again. Each wait is kept until then, so a server that nobody asks for its metrics
+/// would grow with every read.
+pub async fn add_up() {
+    loop {
+        tokio::time::sleep(ADDED_UP).await;
+        install().run_upkeep();
+    }
 }
 
 fn describe() {
@@ -276,6 +301,13 @@ pub fn store_request(operation: &str) {
     counter!(STORE_REQUESTS, "operation" => operation.to_owned()).increment(1);
 }
 
+/// A read of an object goes out to the store.
+pub fn store_read() {
+    if let Some(per_read) = PER_READ.get() {
+        per_read.requests.increment(1);
+    }
+}
+
 /// Something is asked of the store once more: a request that failed, or the rest of a body that broke.
 pub fn store_retry(kind: &'static str) {
     counter!(STORE_RETRIES, "kind" => kind).increment(1);
@@ -283,7 +315,9 @@ pub fn store_retry(kind: &'static str) {
 
 /// A read has got its place among the connections to the store.
 pub fn queue_wait(waited: Duration) {
-    histogram!(QUEUE_WAIT).record(waited.as_secs_f64());
+    if let Some(per_read) = PER_READ.get() {
+        per_read.waits.record(waited);
+    }
 }
 
 /// A download has ended that read this far ahead at the most.

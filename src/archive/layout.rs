@@ -159,21 +159,32 @@ impl Layout {
 
     /// An entry's local header. Only a [`Known`](Form::Known) entry's has the CRC-32 in it.
     pub fn local_header(&self, index: usize, crc32: u32) -> Bytes {
-        let entry = &self.table.row(index);
-        let mut out = BytesMut::with_capacity(LocalHeader::len(entry) as usize);
-        LocalHeader { entry, crc32 }.put(&mut out);
+        let mut out = BytesMut::new();
+        self.put_local_header(index, crc32, &mut out);
         out.freeze()
+    }
+
+    /// Writes an entry's local header behind what is in `out`.
+    pub fn put_local_header(&self, index: usize, crc32: u32, out: &mut BytesMut) {
+        let entry = &self.table.row(index);
+        out.reserve(LocalHeader::len(entry) as usize);
+        LocalHeader { entry, crc32 }.put(out);
     }
 
     /// An entry's data descriptor; `None` for a [`Known`](Form::Known) entry.
     pub fn descriptor(&self, index: usize, crc32: u32) -> Option<Bytes> {
+        let mut out = BytesMut::new();
+        self.put_descriptor(index, crc32, &mut out);
+        (!out.is_empty()).then(|| out.freeze())
+    }
+
+    /// Writes an entry's data descriptor, if it has one, behind what is in `out`.
+    pub fn put_descriptor(&self, index: usize, crc32: u32, out: &mut BytesMut) {
         let entry = &self.table.row(index);
-        if entry.form() == Form::Known {
-            return None;
+        if entry.form() == Form::Described {
+            out.reserve(Descriptor::len(entry) as usize);
+            Descriptor { entry, crc32 }.put(out);
         }
-        let mut out = BytesMut::with_capacity(Descriptor::len(entry) as usize);
-        Descriptor { entry, crc32 }.put(&mut out);
-        Some(out.freeze())
     }
 
     /// An entry's header in the central directory.

@@ -77,7 +77,9 @@ pub async fn run(args: WorkerArgs) -> Result<(), CliError> {
     let signals = Signals::catch()?;
     let environment = Environment::of_process();
     let place = args.store.check(environment)?;
-    let config = args.queue.check(environment, place.state_dir.as_deref(), 1)?;
+    let config = args
+        .queue
+        .check(environment, place.state_dir.as_deref(), 1)?;
     let memory = crate::config::serve::memory_budget(args.memory_budget)?;
     let url = config.url.as_ref().ok_or(CliError::NoQueue)?;
     let queue = Queue::open(url, config.terms).await?;

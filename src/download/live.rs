@@ -7,8 +7,10 @@
 //! Asked for [`Method::Deflate`], it has text deflated on its way ([`Deflating`]); all else stands in it as ever.
 
 use std::collections::VecDeque;
+use std::pin::pin;
+use std::task::Poll;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::DownloadError;
 use super::deflate::Deflating;
@@ -24,6 +26,10 @@ const ENTRIES_PER_CHARGE: usize = 256;
 /// By how much what is being deflated may differ from what was charged for it, in bytes.
 const UNCHARGED: usize = 64 * 1024;
 
+/// Headers and descriptors that follow each other go out together, in frames of about so many bytes. Of entries without
+/// bytes each frame has some two hundred, and costs the socket as much as that of a single one.
+const GATHERED: usize = 16 * 1024;
+
 /// An archive under way.
 ///
 /// Once [`LiveArchive::next`] has failed, the archive is broken for good: what came before must not be taken for a
@@ -35,6 +41,8 @@ pub struct LiveArchive {
     /// CRC-32 of each entry that is finished, by its index in the layout.
     crc32s: Vec<u32>,
     step: Step,
+    /// Headers and descriptors that go out before anything else does.
+    records: BytesMut,
     /// Frames that are ready to go out.
     ready: VecDeque<Bytes>,
     bytes: u64,
@@ -83,6 +91,7 @@ impl LiveArchive {
             layout: Layout::new(),
             crc32s: Vec::new(),
             step: Step::Entries,
+            records: BytesMut::new(),
             ready: VecDeque::new(),
             bytes: 0,
             charged: 0,
@@ -120,18 +129,22 @@ impl LiveArchive {
                 return Ok(Some(frame));
             }
             match &mut self.step {
-                Step::Entries | Step::Passing(_) => match self.ahead.next().await? {
-                    Some(Event::Begin {
-                        tag,
-                        stored,
-                        computed,
-                    }) => self.begin(tag, stored, computed)?,
-                    Some(Event::Data(chunk)) => self.pass(chunk),
-                    Some(Event::End { crc32 }) => self.end(crc32)?,
-                    None => {
-                        self.record();
-                        self.step = Step::Directory(Directory::new());
-                    }
+                Step::Entries | Step::Passing(_) => match self.event().await {
+                    None => self.send_records(),
+                    Some(event) => match event? {
+                        Some(Event::Begin {
+                            tag,
+                            stored,
+                            computed,
+                        }) => self.begin(tag, stored, computed)?,
+                        Some(Event::Data(chunk)) => self.pass(chunk),
+                        Some(Event::End { crc32 }) => self.end(crc32)?,
+                        None => {
+                            self.send_records();
+                            self.record();
+                            self.step = Step::Directory(Directory::new());
+                        }
+                    },
                 },
                 Step::Directory(directory) => {
                     match directory.next(&self.layout, |index| self.crc32s[index]) {
@@ -147,6 +160,28 @@ impl LiveArchive {
                     return Ok(None);
                 }
             }
+        }
+    }
+
+    /// What comes next of what is read ahead; `None` where records are to go out first: there are many, or nothing has
+    /// come yet.
+    async fn event(&mut self) -> Option<Result<Option<Event<Row>>, DownloadError>> {
+        let some = !self.records.is_empty();
+        if self.records.len() >= GATHERED {
+            return None;
+        }
+        let mut next = pin!(self.ahead.next());
+        std::future::poll_fn(|cx| match next.as_mut().poll(cx) {
+            Poll::Pending if some => Poll::Ready(None),
+            polled => polled.map(Some),
+        })
+        .await
+    }
+
+    /// Has the headers and descriptors that were gathered go out.
+    fn send_records(&mut self) {
+        if !self.records.is_empty() {
+            self.ready.push_back(self.records.split().freeze());
         }
     }
 
@@ -171,7 +206,8 @@ impl LiveArchive {
             false => self.layout.push(entry),
         };
         let crc32 = computed.or(stored).unwrap_or_default();
-        self.ready.push_back(self.layout.local_header(index, crc32));
+        self.layout
+            .put_local_header(index, crc32, &mut self.records);
         self.step = Step::Passing(Passing {
             index,
             key: row.key,
@@ -185,6 +221,7 @@ impl LiveArchive {
     }
 
     fn pass(&mut self, chunk: Bytes) {
+        self.send_records();
         if let Step::Passing(Passing {
             deflated: Some(bytes),
             ..
@@ -205,8 +242,8 @@ impl LiveArchive {
             if let Some(bytes) = passing.deflated {
                 self.layout.deflated(bytes);
             }
-            self.ready
-                .extend(self.layout.descriptor(passing.index, computed));
+            self.layout
+                .put_descriptor(passing.index, computed, &mut self.records);
             self.crc32s.push(computed);
         }
         Ok(())

@@ -3,6 +3,9 @@
 //! Each page is a file beside this one, readable as it is and as documentation here. What a page names (metrics, types of
 //! problems, options) exists in the code: tests hold the two against each other.
 
+#[doc = include_str!("performance.md")]
+pub mod performance {}
+
 #[doc = include_str!("runbook.md")]
 pub mod runbook {}
 

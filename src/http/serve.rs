@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{info, warn};
 
 use super::app::App;
@@ -59,6 +59,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     measure::install();
+    let _adding_up = AbortOnDropHandle::new(tokio::spawn(measure::add_up()));
     let limits = config.limits;
     let (tls, proxies) = (config.door.tls.clone(), config.door.proxies.clone());
     let app = App::new(config, listeners.clients.local_addr()?);

@@ -37,11 +37,12 @@ struct State {
     idle: Option<IdleMark>,
 }
 
-/// A chunk and its hash, made by the reading side while the bytes are still in the processor's cache.
+/// A chunk, and the hash of all bytes of the piece up to its end, made by the reading side while the bytes are still in
+/// the processor's cache. Hashes of single chunks would have to be combined, which takes as long as hashing 10 kB.
 #[derive(Debug)]
 struct Hashed {
     bytes: Bytes,
-    hasher: Hasher,
+    so_far: Hasher,
 }
 
 #[derive(Debug)]
@@ -56,7 +57,7 @@ enum Progress {
 /// What the taker finds.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// The next bytes, and the hash of them.
+    /// The next bytes, and the hash of all bytes of the piece up to their end.
     Chunk(Bytes, Hasher),
     Nothing,
     End,
@@ -95,13 +96,11 @@ impl Buffer {
         })
     }
 
-    /// The next chunk has come.
-    pub(super) fn push(&self, chunk: Bytes) {
-        let mut hasher = Hasher::new();
-        hasher.update(&chunk);
+    /// The next chunk has come; with it the hash is that of all bytes `so_far`.
+    pub(super) fn push(&self, chunk: Bytes, so_far: Hasher) {
         let hashed = Hashed {
             bytes: chunk,
-            hasher,
+            so_far,
         };
         let wake = {
             let mut state = self.state();
@@ -121,17 +120,19 @@ impl Buffer {
 
     /// All has come. From now on the bytes lie ready, and give way to others when they do so for long.
     pub(super) fn finish(self: &Arc<Self>, share: &Share) {
-        let weak: Weak<Buffer> = Arc::downgrade(self);
-        let mark = share.idle(weak);
+        // What was taken already, or is empty, has nothing to give.
+        let mark = (!self.state().chunks.is_empty()).then(|| {
+            let weak: Weak<Buffer> = Arc::downgrade(self);
+            share.idle(weak)
+        });
         let mark = {
             let mut state = self.state();
             state.progress = Progress::Done;
             state.touched = Instant::now();
-            // What was taken already has nothing to give.
             if state.chunks.is_empty() {
-                Some(mark)
+                mark
             } else {
-                state.idle.replace(mark)
+                std::mem::replace(&mut state.idle, mark)
             }
         };
         drop(mark);
@@ -146,11 +147,6 @@ impl Buffer {
             state.progress = Progress::Done;
         }
         self.taker.wake();
-    }
-
-    /// The CRC-32 of all bytes that have come, of which none were taken.
-    pub(super) fn hash(&self) -> u32 {
-        self.state().hash()
     }
 
     /// The bytes that have come are forgotten: they are read again. None were taken.
@@ -197,7 +193,7 @@ impl Buffer {
             Some(reservation) => reservation.cover(chunk.bytes),
             None => chunk.bytes,
         };
-        Found::Chunk(bytes, chunk.hasher)
+        Found::Chunk(bytes, chunk.so_far)
     }
 
     /// What is known of the piece as a whole, once its first bytes have come: with `computed`, not before all of it has;
@@ -219,22 +215,18 @@ impl Buffer {
             (true, Some(stored)) => stored,
             (true, None) => return Known::NotYet,
         };
-        let computed = computed.then(|| state.hashed.unwrap_or_else(|| state.hash()));
+        let computed = computed.then(|| {
+            state.hashed.unwrap_or_else(|| {
+                let last = state.chunks.back();
+                last.map_or(0, |chunk| chunk.so_far.clone().finalize())
+            })
+        });
         state.touched = Instant::now();
         Known::All { computed, stored }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn hash(&self) -> u32 {
-        let mut hasher = Hasher::new();
-        let chunks = self.chunks.iter();
-        chunks.for_each(|chunk| hasher.combine(&chunk.hasher));
-        hasher.finalize()
     }
 }
 

@@ -11,6 +11,9 @@ const READ_COST: u64 = 16 * 1024;
 
 /// A range of one object, with what has to be known before its first byte is passed on.
 ///
+/// A range without bytes is never asked for: an empty object's row says all that its entry needs, and an archive shows
+/// it as it was listed, whatever has become of it since.
+///
 /// `T` is the caller's own, and comes back with [`Event::Begin`](super::Event::Begin).
 #[derive(Clone, Debug)]
 pub struct Item<T> {

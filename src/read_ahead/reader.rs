@@ -69,12 +69,13 @@ async fn read<R: Reads>(
             Ok(())
         };
         let both = async { tokio::try_join!(body(reads, order, buffer, traffic), stored) };
-        return Box::pin(both).await.map(|(came, ())| came.hashed);
+        let (came, ()) = Box::pin(both).await?;
+        return Ok(order.hash_only.then_some(came.computed));
     }
     let came = body(reads, order, buffer, traffic).await?;
-    let computed = || came.hashed.unwrap_or_else(|| buffer.hash());
-    if !order.whole || came.stored.is_none_or(|stored| stored == computed()) {
-        return Ok(came.hashed);
+    let is_right = came.stored.is_none_or(|stored| stored == came.computed);
+    if is_right || !order.whole {
+        return Ok(order.hash_only.then_some(came.computed));
     }
     let key = object.key.as_str();
     measure::store_retry("checksum");
@@ -84,13 +85,13 @@ async fn read<R: Reads>(
     );
     buffer.clear();
     let came = Box::pin(body(reads, order, buffer, traffic)).await?;
-    Ok(came.hashed)
+    Ok(order.hash_only.then_some(came.computed))
 }
 
 /// What is known of a body when all of it has come.
 struct Came {
-    /// Its CRC-32, where its bytes were not kept.
-    hashed: Option<u32>,
+    /// Its CRC-32.
+    computed: u32,
     /// The CRC-32 that the store sent along.
     stored: Option<u32>,
 }
@@ -115,15 +116,15 @@ async fn body<R: Reads>(
         buffer.store(stored);
     }
     traffic.answered(asked_at.elapsed());
-    let mut hasher = order.hash_only.then(Hasher::new);
+    let mut hasher = Hasher::new();
     while let Some(chunk) = read.next().await? {
-        match &mut hasher {
-            Some(hasher) => hasher.update(&chunk),
-            None => buffer.push(chunk),
+        hasher.update(&chunk);
+        if !order.hash_only {
+            buffer.push(chunk, hasher.clone());
         }
     }
     Ok(Came {
-        hashed: hasher.map(Hasher::finalize),
+        computed: hasher.finalize(),
         stored,
     })
 }

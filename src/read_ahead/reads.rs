@@ -1,6 +1,7 @@
 //! What read-ahead asks of a store: the two calls that it makes, so that tests can script the answers.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -35,20 +36,14 @@ pub trait ReadBody: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
 }
 
-/// The objects of one bucket.
+/// The objects of one bucket. It is cloned for each read, so what it holds is counted once and not part by part.
 #[derive(Clone, Debug)]
-pub struct BucketReads {
-    store: Store,
-    bucket: Bucket,
-}
+pub struct BucketReads(Arc<(Store, Bucket)>);
 
 impl BucketReads {
     /// Reads from `bucket` of `store`.
     pub fn new(store: &Store, bucket: &Bucket) -> BucketReads {
-        BucketReads {
-            store: store.clone(),
-            bucket: bucket.clone(),
-        }
+        BucketReads(Arc::new((store.clone(), bucket.clone())))
     }
 }
 
@@ -61,11 +56,13 @@ impl Reads for BucketReads {
         range: Range<u64>,
         checksum: bool,
     ) -> Result<ObjectBody, StoreError> {
-        self.store.get(&self.bucket, object, range, checksum).await
+        let (store, bucket) = &*self.0;
+        store.get(bucket, object, range, checksum).await
     }
 
     async fn stored_crc32(&self, object: &Object) -> Result<Option<u32>, StoreError> {
-        let headed = Box::pin(self.store.head_of(&self.bucket, object)).await?;
+        let (store, bucket) = &*self.0;
+        let headed = Box::pin(store.head_of(bucket, object)).await?;
         Ok(headed.crc32)
     }
 }

@@ -43,6 +43,12 @@ impl Nginx {
         Nginx::start("https", &tls, &[upstream], lines)
     }
 
+    /// Its process, once it has written that down.
+    pub fn process(&self) -> Option<u32> {
+        let text = fs::read_to_string(self.home.path().join("pid")).ok()?;
+        text.trim().parse().ok()
+    }
+
     fn start(scheme: &str, tls: &str, upstreams: &[&str], lines: &str) -> Option<Nginx> {
         let program = ["/usr/sbin/nginx", "/usr/local/sbin/nginx"]
             .map(PathBuf::from)
@@ -116,7 +122,7 @@ http {{
     fastcgi_temp_path {home}/fastcgi;
     uwsgi_temp_path {home}/uwsgi;
     scgi_temp_path {home}/scgi;
-    upstream replicas {{ {servers} }}
+    upstream replicas {{ {servers} keepalive 64; }}
     server {{
         listen {listen};
         location / {{

@@ -59,8 +59,22 @@ struct Piece<T> {
 
 #[derive(Default)]
 struct Passing {
-    hasher: Hasher,
+    /// Of the pieces that have passed.
+    passed: Option<Hasher>,
+    /// Of what has passed of the piece at hand.
+    piece: Hasher,
     computed: Option<u32>,
+}
+
+impl Passing {
+    /// Nothing more of the piece at hand will pass. Most items have one, and nothing to combine.
+    fn end_piece(&mut self) {
+        let piece = std::mem::take(&mut self.piece);
+        match &mut self.passed {
+            Some(passed) => passed.combine(&piece),
+            None => self.passed = Some(piece),
+        }
+    }
 }
 
 impl<R, S, T, E> ReadAhead<R, S, T>
@@ -140,15 +154,15 @@ where
         let Some(head) = self.queue.front_mut() else {
             return Poll::Ready(Ok(None));
         };
-        head.buffer.is_next();
         if head.tag.is_some() {
             return self.poll_begin();
         }
+        head.buffer.is_next();
         match head.buffer.take() {
             Found::Chunk(chunk, _) if chunk.is_empty() => Poll::Ready(Ok(None)),
-            Found::Chunk(chunk, hasher) => {
+            Found::Chunk(chunk, so_far) => {
                 head.at += chunk.len() as u64;
-                self.passing.hasher.combine(&hasher);
+                self.passing.piece = so_far;
                 let idle = self.traffic.under_way() == 0;
                 self.window.taken(chunk.len(), idle, self.traffic.latency());
                 Poll::Ready(Ok(Some(Event::Data(chunk))))
@@ -172,12 +186,16 @@ where
             return Poll::Ready(Ok(None));
         };
         let before = head.span.before;
+        if !before.computed {
+            // Otherwise its taker is not to be woken before all of it has come.
+            head.buffer.is_next();
+        }
         let stored = before.stored && !head.span.range.is_empty();
         match head.buffer.known(before.computed, stored) {
             Known::All { computed, stored } => {
                 self.passing = Passing {
-                    hasher: Hasher::new(),
                     computed,
+                    ..Passing::default()
                 };
                 let tag = head.tag.take();
                 if head.hash_only {
@@ -206,11 +224,14 @@ where
         let Some(piece) = self.queue.pop_front() else {
             return Ok(None);
         };
+        self.passing.end_piece();
         if piece.cut.range.end < piece.span.range.end {
             return Ok(None);
         }
-        let Passing { hasher, computed } = std::mem::take(&mut self.passing);
-        let crc32 = hasher.finalize();
+        let Passing {
+            passed, computed, ..
+        } = std::mem::take(&mut self.passing);
+        let crc32 = passed.map_or(0, Hasher::finalize);
         match computed {
             Some(first) if first != crc32 => Err(ReadAheadError::Unstable {
                 key: piece.span.object.key.clone(),
@@ -223,6 +244,7 @@ where
 
     /// Ends all reads and goes back to the first byte that was not passed on.
     fn take_back(&mut self) {
+        self.passing.end_piece();
         while let Some(piece) = self.queue.pop_back() {
             let later = self.cursors.front();
             if later.is_some_and(|later| Arc::ptr_eq(&later.span, &piece.span)) {

@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-/// The length of a block, in bytes.
-pub(super) const BLOCK: usize = 64 * 1024;
+/// Room for the head of an answer, in bytes, beside the body's first bytes.
+pub(super) const HEAD_ROOM: usize = 1024;
+
+/// The length of a block, in bytes: an object of 64 KiB comes in one, and so in one frame and mostly in one read.
+pub(super) const BLOCK: usize = 64 * 1024 + HEAD_ROOM;
 
 /// Free blocks that are kept. Whoever reads takes one at a time, so that few are free for longer.
 const KEPT: usize = 32;

@@ -175,7 +175,7 @@ impl Fetcher {
         let (status, headers, body) = match &shared.way {
             Way::InProcess(store) => {
                 let request = signed.request(place).map_err(|error| unreachable(&error))?;
-                measure::store_request("GetObject");
+                measure::store_read();
                 let (head, body) = Box::pin(store.serve(request)).await.into_parts();
                 (head.status, head.headers, Body::InProcess(Box::new(body)))
             }
@@ -197,7 +197,7 @@ impl Fetcher {
         dialer: &Dialer,
         pool: &Pool,
         place: &Arc<Place>,
-        signed: &request::Signed,
+        signed: &request::Signed<'_>,
         asked: &Asked<'_>,
     ) -> Result<(Head, Pooled), StoreErrorKind> {
         let shared = &*self.0;
@@ -228,13 +228,13 @@ impl Fetcher {
     async fn ask(
         &self,
         mut line: Line,
-        signed: &request::Signed,
+        signed: &request::Signed<'_>,
         asked: &Asked<'_>,
         place: &Arc<Place>,
         pool: &Pool,
     ) -> Result<Result<(Head, Pooled), wire::Broken>, StoreErrorKind> {
         let timeout = self.0.limits.read_timeout;
-        measure::store_request("GetObject");
+        measure::store_read();
         let text = signed.text(line.forwarded().map(|further| (&**place, further)));
         let exchanged = tokio::time::timeout(timeout, line.ask(&text, asked.expected())).await;
         match exchanged {

@@ -1,7 +1,7 @@
 //! One GetObject, as it is signed and sent.
 //! Source: [GetObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
 
-use std::fmt::Write;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use http_body_util::Empty;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::place::Place;
-use super::sign::{EMPTY, timestamp};
+use super::sign::{EMPTY, Field, timestamp};
 
 /// What stands for itself in a value of a query (RFC 3986, section 2.3: unreserved); everything else is encoded.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
@@ -40,11 +40,21 @@ pub(in crate::store) struct Asked<'a> {
     pub(in crate::store) payer: bool,
 }
 
-/// A request that can be sent.
-pub(super) struct Signed {
+/// The most header fields of a request.
+const FIELDS: usize = 9;
+
+/// What stands in each request behind the fields that are signed.
+const LAST_FIELDS: &str = concat!(
+    "accept-encoding: identity\r\nuser-agent: sheaf/",
+    env!("CARGO_PKG_VERSION"),
+    "\r\n"
+);
+
+/// A request that can be sent. What is in it is borrowed where it can be, as one is made for each read.
+pub(super) struct Signed<'a> {
     /// Path and query.
     target: String,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<Field<'a>>,
 }
 
 impl Asked<'_> {
@@ -54,38 +64,41 @@ impl Asked<'_> {
     }
 
     /// Signs the request, where there are credentials; `None` where it cannot be sent as HTTP.
-    pub(super) fn signed(
-        &self,
-        place: &Place,
-        credentials: Option<&Credentials>,
+    pub(super) fn signed<'a>(
+        &'a self,
+        place: &'a Place,
+        credentials: Option<&'a Credentials>,
         now: SystemTime,
-    ) -> Option<Signed> {
-        let path = format!("{}{}", place.base, utf8_percent_encode(self.key, PATH));
-        let query = match self.version_id {
-            Some(id) => format!("versionId={}", utf8_percent_encode(id, VALUE)),
-            None => String::new(),
-        };
+    ) -> Option<Signed<'a>> {
+        let mut target = String::with_capacity(place.base.len() + 2 * self.key.len());
+        target.push_str(&place.base);
+        target.extend(utf8_percent_encode(self.key, PATH));
+        let path = target.len();
+        if let Some(id) = self.version_id {
+            target.push_str("?versionId=");
+            target.extend(utf8_percent_encode(id, VALUE));
+        }
         // In the order of their names, as signatures have them.
-        let mut headers = vec![
-            ("host", place.host.clone()),
-            ("if-match", self.etag.to_owned()),
-        ];
+        let mut headers: Vec<Field<'a>> = Vec::with_capacity(FIELDS);
+        headers.push(("host", Cow::Borrowed(&place.host)));
+        headers.push(("if-match", Cow::Borrowed(self.etag)));
         if let Some(Range { start, end }) = &self.range {
-            headers.push(("range", format!("bytes={start}-{}", end - 1)));
+            let range = format!("bytes={start}-{}", end - 1);
+            headers.push(("range", Cow::Owned(range)));
         }
         if self.checksum {
-            headers.push(("x-amz-checksum-mode", "ENABLED".to_owned()));
+            headers.push(("x-amz-checksum-mode", Cow::Borrowed("ENABLED")));
         }
         let date = timestamp(now);
         if credentials.is_some() {
-            headers.push(("x-amz-content-sha256", EMPTY.to_owned()));
-            headers.push(("x-amz-date", date.clone()));
+            headers.push(("x-amz-content-sha256", Cow::Borrowed(EMPTY)));
+            headers.push(("x-amz-date", Cow::Owned(date.clone())));
         }
         if self.payer {
-            headers.push(("x-amz-request-payer", "requester".to_owned()));
+            headers.push(("x-amz-request-payer", Cow::Borrowed("requester")));
         }
         if let Some(token) = credentials.and_then(Credentials::session_token) {
-            headers.push(("x-amz-security-token", token.to_owned()));
+            headers.push(("x-amz-security-token", Cow::Borrowed(token)));
         }
         // What a store calls an ETag must not become a header of its own.
         let sound = |text: &str| !text.bytes().any(|byte| byte.is_ascii_control());
@@ -93,44 +106,36 @@ impl Asked<'_> {
             return None;
         }
         if let Some(credentials) = credentials {
-            let signed: Vec<(&str, &str)> = headers
-                .iter()
-                .map(|(name, value)| (*name, value.as_str()))
-                .collect();
+            let query = target[path..].trim_start_matches('?');
+            let (keys, scope) = (&place.keys, &place.scope);
             let authorization =
-                place
-                    .keys
-                    .authorization(credentials, &place.scope, &date, &path, &query, &signed);
-            headers.push(("authorization", authorization));
+                keys.authorization(credentials, scope, &date, &target[..path], query, &headers);
+            headers.push(("authorization", Cow::Owned(authorization)));
         }
-        let target = if query.is_empty() {
-            path
-        } else {
-            format!("{path}?{query}")
-        };
         Some(Signed { target, headers })
     }
 }
 
-impl Signed {
+impl Signed<'_> {
     /// As HTTP/1.1 has it. For a proxy that forwards it, in absolute form (RFC 9112, section 3.2.2), with the further
     /// lines that the proxy wants.
     pub(super) fn text(&self, forwarded: Option<(&Place, &str)>) -> String {
         let origin = forwarded.map(|(place, _)| place.origin.to_string());
         let origin = origin.as_deref().unwrap_or_default().trim_end_matches('/');
-        let mut text = format!("GET {origin}{} HTTP/1.1\r\n", self.target);
+        let further = forwarded.map_or("", |(_, further)| further);
+        let fields = self.headers.iter();
+        let fields: usize = fields
+            .map(|(name, value)| name.len() + value.len() + 4)
+            .sum();
+        let ends = ["GET ", origin, &self.target, " HTTP/1.1\r\n"];
+        let around = [LAST_FIELDS, further, "\r\n"];
+        let rest = ends.into_iter().chain(around).map(str::len);
+        let mut text = String::with_capacity(fields + rest.sum::<usize>());
+        text.extend(ends);
         for (name, value) in &self.headers {
-            // Writing to a text cannot fail.
-            let _ = write!(text, "{name}: {value}\r\n");
+            text.extend([name, ": ", value, "\r\n"]);
         }
-        text.push_str("accept-encoding: identity\r\n");
-        text.push_str(concat!(
-            "user-agent: sheaf/",
-            env!("CARGO_PKG_VERSION"),
-            "\r\n"
-        ));
-        text.push_str(forwarded.map_or("", |(_, further)| further));
-        text.push_str("\r\n");
+        text.extend(around);
         text
     }
 
@@ -142,7 +147,7 @@ impl Signed {
         let origin = place.origin.to_string();
         let mut request = Request::get(format!("{}{}", origin.trim_end_matches('/'), self.target));
         for (name, value) in &self.headers {
-            request = request.header(*name, value);
+            request = request.header(*name, &**value);
         }
         request.body(Empty::new())
     }
@@ -172,13 +177,14 @@ mod tests {
 
     #[test]
     fn a_request_without_credentials_is_not_signed() {
-        let signed = asked().signed(&place(), None, UNIX_EPOCH).unwrap();
+        let (asked, place) = (asked(), place());
+        let signed = asked.signed(&place, None, UNIX_EPOCH).unwrap();
         let expected = "GET /b/a%20b/%C3%BC%2B%27.pdf HTTP/1.1\r\nhost: 127.0.0.1:9000\r\nif-match: \"e\"\r\n\
             range: bytes=5-14\r\nx-amz-request-payer: requester\r\naccept-encoding: identity\r\n";
         let text = signed.text(None);
         assert!(text.starts_with(expected), "{text}");
         assert!(text.ends_with("\r\n\r\n"));
-        let forwarded = signed.text(Some((&place(), "proxy-authorization: Basic x\r\n")));
+        let forwarded = signed.text(Some((&place, "proxy-authorization: Basic x\r\n")));
         assert!(
             forwarded.starts_with("GET http://127.0.0.1:9000/b/a%20b/"),
             "{forwarded}"
@@ -194,7 +200,8 @@ mod tests {
             checksum: true,
             ..asked()
         };
-        let signed = asked.signed(&place(), Some(&credentials), UNIX_EPOCH);
+        let place = place();
+        let signed = asked.signed(&place, Some(&credentials), UNIX_EPOCH);
         let text = signed.unwrap().text(None);
         assert!(text.starts_with("GET /b/a%20b/%C3%BC%2B%27.pdf?versionId=v%2F1 HTTP/1.1\r\n"));
         assert!(

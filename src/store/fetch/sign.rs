@@ -3,7 +3,8 @@
 //! Sources: [signing](https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html). The key that signs
 //! is the same for a day, so it is kept: that is four of the seven hashes.
 
-use std::fmt::{self, Write};
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::{PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +17,12 @@ use crate::store::sigv4::signing_key;
 
 /// SHA-256 of no bytes at all.
 pub(super) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// A header field: its name in lower case, and its value.
+pub(super) type Field<'a> = (&'static str, Cow<'a, str>);
+
+/// Room for most Authorization headers, in bytes.
+const HEADER: usize = 320;
 
 /// What is signed for: a region and a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +46,14 @@ impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys(** redacted **)")
     }
+}
+
+/// A hash in hexadecimal digits.
+fn digits(hash: &[u8]) -> [u8; 64] {
+    let mut digits = [0; 64];
+    // Its length is that of SHA-256.
+    let _ = hex::encode_to_slice(hash, &mut digits);
+    digits
 }
 
 /// A moment as signatures have it: `20261122T031231Z`.
@@ -72,43 +87,45 @@ impl Keys {
         timestamp: &str,
         path: &str,
         query: &str,
-        headers: &[(&str, &str)],
+        headers: &[Field<'_>],
     ) -> String {
         let date = &timestamp[..8];
         let mut canonical = Sha256::new();
         for text in ["GET\n", path, "\n", query, "\n"] {
             canonical.update(text);
         }
-        let mut names = String::new();
-        for (name, value) in headers {
+        let mut header = String::with_capacity(HEADER);
+        let Scope { region, service } = scope;
+        let key = credentials.access_key_id();
+        header.extend(["AWS4-HMAC-SHA256 Credential=", key, "/"]);
+        let scope_at = header.len();
+        header.extend([date, "/", region, "/", service, "/aws4_request"]);
+        let scope_at = scope_at..header.len();
+        header.push_str(", SignedHeaders=");
+        let names_at = header.len();
+        for (n, (name, value)) in headers.iter().enumerate() {
             for text in [*name, ":", value.trim(), "\n"] {
                 canonical.update(text);
             }
-            if !names.is_empty() {
-                names.push(';');
-            }
-            names.push_str(name);
+            header.extend([if n > 0 { ";" } else { "" }, *name]);
         }
-        for text in ["\n", &names, "\n", EMPTY] {
+        for text in ["\n", &header[names_at..], "\n", EMPTY] {
             canonical.update(text);
         }
-        let Scope { region, service } = scope;
-        let scope_text = format!("{date}/{region}/{service}/aws4_request");
         let mut mac = self.mac(credentials.secret_access_key(), date, scope);
-        mac.update(b"AWS4-HMAC-SHA256\n");
-        mac.update(timestamp.as_bytes());
-        mac.update(b"\n");
-        mac.update(scope_text.as_bytes());
-        mac.update(b"\n");
-        mac.update(hex::encode(canonical.finalize()).as_bytes());
-        let mut header = String::with_capacity(256);
-        // Writing to a text cannot fail.
-        let _ = write!(
-            header,
-            "AWS4-HMAC-SHA256 Credential={}/{scope_text}, SignedHeaders={names}, Signature={}",
-            credentials.access_key_id(),
-            hex::encode(mac.finalize().into_bytes())
-        );
+        for text in [
+            "AWS4-HMAC-SHA256\n",
+            timestamp,
+            "\n",
+            &header[scope_at],
+            "\n",
+        ] {
+            mac.update(text.as_bytes());
+        }
+        mac.update(&digits(&canonical.finalize()));
+        header.push_str(", Signature=");
+        let signature = digits(&mac.finalize().into_bytes());
+        header.extend(signature.map(char::from));
         header
     }
 
@@ -155,11 +172,11 @@ mod tests {
             region: "us-east-1".to_owned(),
             service: "s3".to_owned(),
         };
-        let headers = [
-            ("host", "examplebucket.s3.amazonaws.com"),
-            ("range", "bytes=0-9"),
-            ("x-amz-content-sha256", EMPTY),
-            ("x-amz-date", "20130524T000000Z"),
+        let headers: [Field<'_>; 4] = [
+            ("host", "examplebucket.s3.amazonaws.com".into()),
+            ("range", "bytes=0-9".into()),
+            ("x-amz-content-sha256", EMPTY.into()),
+            ("x-amz-date", "20130524T000000Z".into()),
         ];
         for _ in 0..2 {
             let header = keys.authorization(

@@ -12,11 +12,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, ETAG, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::block::{BLOCK, Blocks};
+use super::block::{BLOCK, Blocks, HEAD_ROOM};
 use super::framing::{Chunked, NotHttp, Rest, lists, rest};
-
-/// Room for the head of an answer, in bytes, beside the body's first bytes.
-const HEAD_ROOM: usize = 1024;
 
 /// The longest head that is taken, in bytes.
 const LONGEST_HEAD: usize = 64 * 1024;

@@ -3,6 +3,8 @@
 //! | file | owns |
 //! |---|---|
 //! | `page` | one page, checked and decoded |
+//! | `document` | what the answer says, read from its XML; pure |
+//! | `answer` | how that comes to be read instead of by the SDK |
 //! | `plan` | which pages to ask for; pure |
 //! | `segment` | a part of a listing that is read page by page |
 //! | `guess` | where the next pages lie |
@@ -10,6 +12,8 @@
 //! | `scale` | keys as numbers |
 //! | `drive` | the requests of a plan, as many at once as consumer, memory and store allow |
 
+mod answer;
+mod document;
 mod drive;
 mod guess;
 mod page;

@@ -1,8 +1,11 @@
 //! One page of ListObjectsV2, checked and decoded.
 
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, EncodingType, OptionalObjectAttributes};
 use percent_encoding::percent_decode_str;
 
+use super::answer::Answer;
+use super::document::Listed;
 use super::plan::Page;
 use super::segment::From;
 use crate::store::{Bucket, Object, Store, StoreError, StoreErrorKind};
@@ -39,7 +42,8 @@ impl Place {
             From::Token(token) => (Some(token), None),
             From::After(key) => (None, Some(key)),
         };
-        let page = client
+        let answer = Answer::default();
+        let output = client
             .list_objects_v2()
             .bucket(self.bucket.as_str())
             .prefix(&self.prefix)
@@ -50,28 +54,44 @@ impl Place {
             .encoding_type(EncodingType::Url)
             .set_request_payer(self.store.payer.clone())
             .optional_object_attributes(OptionalObjectAttributes::RestoreStatus)
+            .customize()
+            .interceptor(answer.clone())
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(OPERATION, &self.bucket, None, error))?;
-        let next = if page.is_truncated() == Some(true) {
+        let page = match answer.take() {
+            Some(listed) => listed,
+            None => self.told(output)?,
+        };
+        let next = if page.truncated {
             let next = page
-                .next_continuation_token()
+                .next
                 .ok_or_else(|| self.nonsense("a page is truncated but names no next one"))?;
-            if token.as_deref() == Some(next) {
+            if token.as_ref() == Some(&next) {
                 return Err(self.nonsense("a page names itself as the next one"));
             }
-            Some(next.to_owned())
+            Some(next)
         } else {
             None
         };
+        Ok(Page {
+            rows: page.rows,
+            next,
+        })
+    }
+
+    /// What the SDK has read.
+    fn told(&self, page: ListObjectsV2Output) -> Result<Listed, StoreError> {
         let encoded = page.encoding_type() == Some(&EncodingType::Url);
-        let rows = page
-            .contents
-            .unwrap_or_default()
-            .into_iter()
-            .map(|listed| self.object(listed, encoded))
-            .collect::<Result<_, _>>()?;
-        Ok(Page { rows, next })
+        let truncated = page.is_truncated() == Some(true);
+        let rows = page.contents.unwrap_or_default().into_iter();
+        Ok(Listed {
+            rows: rows
+                .map(|listed| self.object(listed, encoded))
+                .collect::<Result<_, _>>()?,
+            truncated,
+            next: page.next_continuation_token,
+        })
     }
 
     fn object(
@@ -101,7 +121,6 @@ impl Place {
             .restore_status
             .is_some_and(|status| status.restore_expiry_date.is_some());
         let class = listed.storage_class.as_ref().map(|class| class.as_str());
-        let in_archive = matches!(class, Some("GLACIER" | "DEEP_ARCHIVE"));
         let crc32 = listed
             .checksum_algorithm
             .is_some_and(|algorithms| algorithms.contains(&ChecksumAlgorithm::Crc32));
@@ -113,7 +132,7 @@ impl Place {
             has_part_crc32s: crc32 && listed.checksum_type == Some(ChecksumType::Composite),
             version_id: None,
             may_be_archived: may_be_archived(class, size),
-            archived: in_archive && !restored,
+            archived: in_archive(class) && !restored,
             key,
         })
     }
@@ -129,6 +148,11 @@ impl Place {
     }
 }
 
+/// Whether objects of this class lie in an archive, and can be read only from a restored copy.
+pub(super) fn in_archive(class: Option<&str>) -> bool {
+    matches!(class, Some("GLACIER" | "DEEP_ARCHIVE"))
+}
+
 /// Whether an object may have been moved to an archive tier: smaller ones than 128 KiB never are.
 /// Source: [Intelligent-Tiering](https://docs.aws.amazon.com/AmazonS3/latest/userguide/intelligent-tiering-overview.html).
 pub(in crate::store) fn may_be_archived(class: Option<&str>, size: u64) -> bool {
@@ -137,6 +161,9 @@ pub(in crate::store) fn may_be_archived(class: Option<&str>, size: u64) -> bool 
 
 /// Undoes `encoding-type=url`, which is the encoding of HTML forms: a plus sign is a space.
 pub(in crate::store) fn decode(encoded: &str) -> Option<String> {
+    if !encoded.contains(['+', '%']) {
+        return Some(encoded.to_owned());
+    }
     let spaced = encoded.replace('+', " ");
     percent_decode_str(&spaced)
         .decode_utf8()
