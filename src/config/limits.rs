@@ -128,6 +128,13 @@ pub struct LimitArgs {
     /// How long a body may keep the server waiting, beside a second for each 4 KiB; longer is answered with 408
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = positive, env = "SHEAF_BODY_TIMEOUT", hide_env_values = true)]
     pub body_timeout: Period,
+
+    /// How long a client may take nothing of an answer before its connection is cut
+    ///
+    /// The system tells of what was taken by the megabyte, so slow clients need an hour. Over HTTP/2 it holds for the
+    /// connection and not for each answer.
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = positive, env = "SHEAF_STALL_TIMEOUT", hide_env_values = true)]
+    pub stall_timeout: Period,
 }
 
 impl LimitArgs {
@@ -150,6 +157,7 @@ impl LimitArgs {
             header_timeout: self.header_timeout.duration(),
             idle_timeout: self.idle_timeout.duration(),
             body_timeout: self.body_timeout.duration(),
+            stall_timeout: self.stall_timeout.duration(),
             drain,
         }
     }

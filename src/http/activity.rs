@@ -10,7 +10,25 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// What one connection is doing. Clones are of the same.
 #[derive(Clone, Debug)]
-pub struct Activity(Arc<Mutex<Doing>>);
+pub struct Activity(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    doing: Doing,
+    /// Since when the client takes nothing of what it is sent.
+    stuck: Option<Instant>,
+}
+
+/// How long a connection may be in each state.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience<I> {
+    /// Until its first request, or a head that has begun, is there.
+    pub head: Duration,
+    /// Without a request, asked for each time that it matters.
+    pub idle: I,
+    /// While the client takes nothing.
+    pub stall: Duration,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
@@ -33,6 +51,8 @@ pub enum Overdue {
     Head,
     /// Nobody asks for anything.
     Idle,
+    /// The client takes nothing of an answer.
+    Stalled,
 }
 
 /// A request whose answer has not ended.
@@ -41,57 +61,70 @@ pub struct UnderWay(Activity);
 
 impl Default for Activity {
     fn default() -> Self {
-        Activity(Arc::new(Mutex::new(Doing::New(Instant::now()))))
+        Activity(Arc::new(Mutex::new(State {
+            doing: Doing::New(Instant::now()),
+            stuck: None,
+        })))
     }
 }
 
 impl Activity {
     /// The first request is due from now on.
     pub fn open(&self) {
-        *self.doing() = Doing::New(Instant::now());
+        self.state().doing = Doing::New(Instant::now());
     }
 
     /// Bytes have come. If nothing was under way, a head begins with them.
     pub fn heard(&self) {
-        let mut doing = self.doing();
-        if let Doing::New(_) | Doing::Nothing(_) = *doing {
-            *doing = Doing::Head(Instant::now());
+        let mut state = self.state();
+        if let Doing::New(_) | Doing::Nothing(_) = state.doing {
+            state.doing = Doing::Head(Instant::now());
         }
     }
 
-    /// Bytes have left: the client takes what is left of the last answer.
+    /// Bytes have left: the client takes what it is sent.
     pub fn sent(&self) {
-        let mut doing = self.doing();
-        if let Doing::Nothing(since) = &mut *doing {
+        let mut state = self.state();
+        state.stuck = None;
+        if let Doing::Nothing(since) = &mut state.doing {
             *since = Instant::now();
         }
     }
 
+    /// Bytes could not leave.
+    pub fn stuck(&self) {
+        self.state().stuck.get_or_insert_with(Instant::now);
+    }
+
     /// A request has come; the value returned is to live as long as its answer.
     pub fn begin(&self) -> UnderWay {
-        let mut doing = self.doing();
-        let others = match *doing {
+        let mut state = self.state();
+        let others = match state.doing {
             Doing::Answers(others) => others,
             Doing::New(_) | Doing::Head(_) | Doing::Nothing(_) => 0,
         };
-        *doing = Doing::Answers(others + 1);
+        state.doing = Doing::Answers(others + 1);
         UnderWay(self.clone())
     }
 
     /// Whether answers are under way.
     pub fn is_answering(&self) -> bool {
-        matches!(*self.doing(), Doing::Answers(_))
+        matches!(self.state().doing, Doing::Answers(_))
     }
 
-    /// Completes when the first request or a head has taken longer than `head`, or nothing was under way for longer than `idle` says then. A
-    /// connection may stay for a second more.
-    pub async fn overdue(&self, head: Duration, idle: impl Fn() -> Duration) -> Overdue {
+    /// Completes when something has taken longer than there is `patience` for it. A connection may stay for a second more.
+    pub async fn overdue(&self, patience: Patience<impl Fn() -> Duration>) -> Overdue {
         loop {
-            let (since, limit, why) = match *self.doing() {
-                Doing::New(since) => (since, head, Overdue::Silent),
-                Doing::Head(since) => (since, head, Overdue::Head),
-                Doing::Nothing(since) => (since, idle(), Overdue::Idle),
-                Doing::Answers(_) => (Instant::now(), Duration::MAX, Overdue::Idle),
+            let (stuck, doing) = {
+                let state = self.state();
+                (state.stuck, state.doing)
+            };
+            let (since, limit, why) = match (doing, stuck) {
+                (Doing::Nothing(since), _) => (since, (patience.idle)(), Overdue::Idle),
+                (_, Some(since)) => (since, patience.stall, Overdue::Stalled),
+                (Doing::New(since), None) => (since, patience.head, Overdue::Silent),
+                (Doing::Head(since), None) => (since, patience.head, Overdue::Head),
+                (Doing::Answers(_), None) => (Instant::now(), Duration::MAX, Overdue::Idle),
             };
             let left = limit.saturating_sub(since.elapsed());
             if left.is_zero() {
@@ -101,16 +134,16 @@ impl Activity {
         }
     }
 
-    fn doing(&self) -> MutexGuard<'_, Doing> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut doing = self.0.doing();
-        if let Doing::Answers(number) = *doing {
-            *doing = match number {
+        let mut state = self.0.state();
+        if let Doing::Answers(number) = state.doing {
+            state.doing = match number {
                 ..=1 => Doing::Nothing(Instant::now()),
                 more => Doing::Answers(more - 1),
             };
@@ -124,12 +157,21 @@ mod tests {
 
     const HEAD: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(75);
+    const STALL: Duration = Duration::from_secs(3600);
+
+    fn patience<I: Fn() -> Duration>(idle: I) -> Patience<I> {
+        Patience {
+            head: HEAD,
+            idle,
+            stall: STALL,
+        }
+    }
 
     /// How long it takes until a connection is overdue, at most a day.
     async fn overdue(activity: &Activity) -> Option<(Overdue, u64)> {
         let start = Instant::now();
         let day = Duration::from_secs(86_400);
-        let why = tokio::time::timeout(day, activity.overdue(HEAD, || IDLE)).await;
+        let why = tokio::time::timeout(day, activity.overdue(patience(|| IDLE))).await;
         why.ok().map(|why| (why, start.elapsed().as_secs()))
     }
 
@@ -169,11 +211,35 @@ mod tests {
         let activity = Activity::default();
         drop(activity.begin());
         let start = Instant::now();
-        let patience = || match start.elapsed() > Duration::from_secs(5) {
+        let idle = || match start.elapsed() > Duration::from_secs(5) {
             true => Duration::from_secs(1),
             false => IDLE,
         };
-        assert_eq!(activity.overdue(HEAD, patience).await, Overdue::Idle);
+        assert_eq!(activity.overdue(patience(idle)).await, Overdue::Idle);
         assert_eq!(start.elapsed().as_secs(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_a_little_is_not_stalled() {
+        let activity = Activity::default();
+        let _answer = activity.begin();
+        let taking = async {
+            for _ in 0..10 {
+                activity.stuck();
+                tokio::time::sleep(STALL - LOOK).await;
+                // It has been stuck since the first of these.
+                activity.stuck();
+                activity.sent();
+            }
+            activity.stuck();
+            std::future::pending::<()>().await;
+        };
+        let start = Instant::now();
+        let why = tokio::select! {
+            why = activity.overdue(patience(|| IDLE)) => why,
+            () = taking => unreachable!(),
+        };
+        assert_eq!(why, Overdue::Stalled);
+        assert!(start.elapsed() > STALL * 10);
     }
 }

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::Limits;
-use super::activity::Overdue;
+use super::activity::{Overdue, Patience};
 use super::encrypted::Encrypted;
 use super::excess::Limit;
 use super::places::Place;
@@ -171,16 +171,23 @@ impl Connection {
             Entry::Place(_) => limits.idle_timeout,
             Entry::Aside(_) => Duration::ZERO,
         };
+        let patience = Patience {
+            head: limits.header_timeout,
+            idle,
+            stall: limits.stall_timeout,
+        };
         // How long whoever has nothing under way may take to leave; for downloads there is no such bound.
         let patience = tokio::select! {
             ended = connection.as_mut() => return self.told(peer, ended),
-            overdue = reset.activity().overdue(limits.header_timeout, idle) => {
+            overdue = reset.activity().overdue(patience) => {
                 let limit = match overdue {
                     Overdue::Head => Limit::HeadTime,
                     Overdue::Silent | Overdue::Idle => Limit::Idle,
+                    Overdue::Stalled => Limit::Stall,
                 };
                 limit.cut_off(self.seen(peer));
-                if overdue != Overdue::Idle && !reset.ends_apart() {
+                let may_leave = overdue == Overdue::Idle || reset.ends_apart();
+                if overdue == Overdue::Stalled || !may_leave {
                     // There is nothing that it could be sent in good order.
                     return;
                 }

@@ -13,7 +13,7 @@ use tracing::warn;
 use crate::measure;
 
 /// Between two lines about the same limit.
-const PAUSE: Duration = Duration::from_secs(10);
+pub const PAUSE: Duration = Duration::from_secs(10);
 
 /// A limit that can be gone over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub enum Limit {
     HeadTime,
     /// How long a connection may be idle.
     Idle,
+    /// How long a client may take nothing of an answer.
+    Stall,
     /// What a client may do to an HTTP/2 connection: take back requests, break streams, send headers without end.
     Flood,
     /// What an API key may ask for.
@@ -45,7 +47,7 @@ pub enum Limit {
 }
 
 /// How many there are.
-const LIMITS: usize = 12;
+const LIMITS: usize = 13;
 
 impl Limit {
     /// Its name among what is counted.
@@ -59,6 +61,7 @@ impl Limit {
             Limit::BodyTime => "body-time",
             Limit::HeadTime => "head-time",
             Limit::Idle => "idle",
+            Limit::Stall => "stall",
             Limit::Flood => "flood",
             Limit::Key => "key",
             Limit::Passphrases => "passphrases",

@@ -40,6 +40,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a client may be waited for while it sends a body, beside a second for each 4 KiB that came.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of what it is sent.
+    pub stall_timeout: Duration,
     /// How long downloads may go on after the signal to stop.
     pub drain: Duration,
 }
@@ -62,6 +64,9 @@ impl Default for Limits {
             // Longer than load balancers keep theirs, so that it is they who close: nginx and AWS's have 60 s.
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
+            // Room in the system's send buffer is told of by the megabyte, so a client that takes a kilobyte a second seems to
+            // take nothing for half an hour.
+            stall_timeout: Duration::from_secs(3600),
             drain: Duration::from_secs(30),
         }
     }

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 /// Bytes that are worth a second more.
-const RATE: u64 = 4 << 10;
+pub const RATE: u64 = 4 << 10;
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]

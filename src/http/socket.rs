@@ -148,6 +148,14 @@ impl Socket {
         }
     }
 
+    /// Tells whether the client takes what it is sent.
+    fn tell<T>(&self, written: &Poll<T>) {
+        match written {
+            Poll::Ready(_) => self.reset.activity().sent(),
+            Poll::Pending => self.reset.activity().stuck(),
+        }
+    }
+
     fn disarm(&mut self) -> io::Result<()> {
         if self.armed {
             #[expect(deprecated, reason = "a linger blocks; this is the absence of one")]
@@ -195,9 +203,7 @@ impl AsyncWrite for Socket {
         self.arm()?;
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.look_at(&polled);
-        if polled.is_ready() {
-            self.reset.activity().sent();
-        }
+        self.tell(&polled);
         polled
     }
 
@@ -222,9 +228,7 @@ impl AsyncWrite for Socket {
         self.arm()?;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.look_at(&polled);
-        if polled.is_ready() {
-            self.reset.activity().sent();
-        }
+        self.tell(&polled);
         polled
     }
 

@@ -292,3 +292,23 @@ async fn a_later_head_has_no_more_time_than_the_first() {
     assert_eq!(answers.matches("HTTP/1.1 200").count(), 2, "{answers}");
     server.logged(|line| line["limit"] == "head-time").await;
 }
+
+#[tokio::test]
+async fn whoever_takes_nothing_is_cut_off_in_the_end() {
+    let halfway = Halfway::start_with(&["--stall-timeout", "1s"]).await;
+    let answer = client::open("GET", &halfway.url(), &[]).await.unwrap();
+    halfway.server.logged(|line| line["limit"] == "stall").await;
+    let broken = answer.into_body().collect().await;
+    assert!(broken.is_err(), "it ended as if it were whole");
+    let outcomes = ["client_gone", "complete"];
+    halfway.server.outcomes("/v1/zip", &outcomes).await;
+    // Whoever waits for the store is not meant.
+    let gate = halfway.hold(halfway::MIDDLE, 1);
+    let url = halfway.url();
+    let download = tokio::spawn(async move { client::fetch("GET", &url, &[]).await });
+    gate.reached(1).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    gate.open();
+    let whole = download.await.unwrap().unwrap();
+    assert!(whole.body == halfway.whole);
+}
