@@ -95,7 +95,7 @@ impl Fleet {
             s3,
             wire,
             server,
-            queue: queue.unwrap(),
+            queue: queue.unwrap().of_store(&wire.url()),
             url,
             _postgres: postgres,
             home,
