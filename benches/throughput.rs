@@ -51,6 +51,43 @@ fn main() -> Result<()> {
     for (name, plan) in plans {
         runtime.block_on(run(name, plan, quick))?;
     }
+    runtime.block_on(deflated(if quick { 16 } else { 256 }, quick))
+}
+
+/// How fast text is deflated on its way, beside the same text stored in the same run.
+async fn deflated(mib: usize, quick: bool) -> Result<()> {
+    let mut text = Vec::with_capacity(mib * MIB as usize + 64);
+    for row in 0_u64.. {
+        if text.len() >= mib * MIB as usize {
+            break;
+        }
+        text.extend(format!("{row},{},a row of a table\n", row * row % 9973).into_bytes());
+    }
+    let server = Server::local();
+    server.drop_in("run/table.csv", &text);
+    let url = format!("{}/v1/zip?prefix=run/&include=*&method=", server.url);
+    let mut best: [Option<Download>; 2] = [None, None];
+    for _ in 0..if quick { 1 } else { RUNS } {
+        for (best, method) in best.iter_mut().zip(["store", "deflate"]) {
+            let archive = rig::download(&format!("{url}{method}"), io::sink()).await?;
+            archive.check_end()?;
+            if best.as_ref().is_none_or(|best| archive.time < best.time) {
+                *best = Some(archive);
+            }
+        }
+    }
+    let [Some(stored), Some(deflated)] = best else {
+        bail!("there were no runs");
+    };
+    ensure!(deflated.bytes * 2 < stored.bytes, "text becomes shorter");
+    let rate = |archive: &Download| text.len() as f64 / 1e6 / archive.time.as_secs_f64();
+    println!(
+        "{mib} MiB of text: stored {:.0} MB/s, deflated {:.0} MB/s   {:.2} of the rate, {:.2} of the length",
+        rate(&stored),
+        rate(&deflated),
+        rate(&deflated) / rate(&stored),
+        deflated.bytes as f64 / stored.bytes as f64
+    );
     Ok(())
 }
 

@@ -3,18 +3,21 @@
 //! A large archive in a queue that machines share is split: the job plans it and begins its upload, groups of its parts
 //! become jobs of their own, and when these have ended it writes what is left and puts the parts together.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::queue::{Call, Job, Lease, NewJob, Outcome, Queue, QueueError, Runner, State};
 use super::{
-    Checkpoint, Desk, Failure, Keep, Means, Order, PartsDone, Progress, Shown, Unsaved, abandon,
-    package, package_parts, prepare,
+    Checkpoint, Failure, Means, Order, PartsDone, abandon, package, package_parts, prepare,
 };
+
+mod desk;
+
+pub use desk::Told;
+use desk::{Kept, desk};
 
 /// A whole archive.
 pub const PACKAGE: &str = "package";
@@ -27,12 +30,6 @@ const MOST_GROUPS: u64 = 64;
 
 /// Groups of the smallest archive that is split.
 const FEWEST_GROUPS: u64 = 4;
-
-/// How much the newest rate counts towards the one that is shown.
-const NEWEST: f64 = 0.3;
-
-/// Between two tries to keep a checkpoint.
-const SAVE_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a job of the kind [`PACKAGE`] is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,26 +53,6 @@ struct Group {
     checkpoint: Checkpoint,
     first: usize,
     last: usize,
-}
-
-/// What the queue keeps of a job of the kind [`PACKAGE`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Kept {
-    checkpoint: Checkpoint,
-    /// Whether what other workers did is in it.
-    #[serde(default)]
-    gathered: bool,
-}
-
-/// How far a job is, as the queue has it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Told {
-    /// How far it is.
-    #[serde(flatten)]
-    pub shown: Shown,
-    /// Bytes per second, lately.
-    #[serde(default)]
-    pub rate: f64,
 }
 
 /// Runs jobs.
@@ -249,95 +226,6 @@ impl Packager {
     }
 }
 
-/// The desk of a job: its beats tell how far it is, and its checkpoints go into the queue.
-fn desk(
-    job: &Job,
-    lease: &Arc<Lease>,
-    call: Call,
-    kept: impl Fn(Checkpoint) -> Kept + Send + Sync + 'static,
-) -> Desk {
-    let progress: Arc<Progress> = Arc::default();
-    let before: Told = serde_json::from_str(&job.progress).unwrap_or_default();
-    let (telling, pace) = (progress.clone(), Mutex::new(Pace::new(before)));
-    lease.tell(Box::new(move || {
-        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = pace.told(telling.shown(), Instant::now());
-        let reached = told.shown.parts;
-        (serde_json::to_string(&told).unwrap_or_default(), reached)
-    }));
-    Desk {
-        cancel: call.cancel,
-        pause: call.pause,
-        progress,
-        keep: Arc::new(InQueue {
-            lease: lease.clone(),
-            kept: Box::new(kept),
-        }),
-    }
-}
-
-/// How fast bytes come.
-#[derive(Debug)]
-struct Pace {
-    before: Told,
-    last: Option<(Instant, u64)>,
-    rate: f64,
-}
-
-impl Pace {
-    fn new(before: Told) -> Pace {
-        Pace {
-            before,
-            last: None,
-            rate: 0.0,
-        }
-    }
-
-    fn told(&mut self, shown: Shown, now: Instant) -> Told {
-        if shown.bytes_total == 0 && shown.parts_total == 0 {
-            // It looks up where it was; what was told before holds until it knows.
-            return self.before.clone();
-        }
-        let (then, bytes) = *self.last.get_or_insert((now, shown.bytes));
-        let seconds = now.duration_since(then).as_secs_f64();
-        if seconds >= 0.5 {
-            let newest = shown.bytes.saturating_sub(bytes) as f64 / seconds;
-            self.rate = match self.rate > 0.0 {
-                true => self.rate * (1.0 - NEWEST) + newest * NEWEST,
-                false => newest,
-            };
-            self.last = Some((now, shown.bytes));
-        }
-        Told {
-            shown,
-            rate: self.rate.round(),
-        }
-    }
-}
-
-/// Checkpoints that are kept in the queue.
-struct InQueue {
-    lease: Arc<Lease>,
-    kept: Box<dyn Fn(Checkpoint) -> Kept + Send + Sync>,
-}
-
-#[async_trait]
-impl Keep for InQueue {
-    async fn save(&self, checkpoint: &Checkpoint) -> Result<(), Unsaved> {
-        let kept = (self.kept)(checkpoint.clone());
-        let unsaved = |reason: String| Unsaved { reason };
-        let text = serde_json::to_string(&kept).map_err(|error| unsaved(error.to_string()))?;
-        loop {
-            match self.lease.save(text.clone()).await {
-                Ok(()) => return Ok(()),
-                Err(QueueError::Lost) => return Err(unsaved(QueueError::Lost.to_string())),
-                // The heartbeat ends the whole try when that has lasted too long.
-                Err(_) => tokio::time::sleep(SAVE_PAUSE).await,
-            }
-        }
-    }
-}
-
 fn read<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, Ended> {
     serde_json::from_str(text).map_err(|error| Ended::Malformed {
         what,
@@ -350,31 +238,4 @@ fn written<T: Serialize>(value: &T) -> Result<String, Ended> {
         what: "result",
         reason: error.to_string(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pace_is_of_late_and_what_was_known_holds_until_more_is() {
-        let shown = |bytes| Shown {
-            bytes,
-            bytes_total: 1000,
-            ..Shown::default()
-        };
-        let before = Told {
-            shown: shown(400),
-            rate: 7.0,
-        };
-        let mut pace = Pace::new(before.clone());
-        let start = Instant::now();
-        assert_eq!(pace.told(Shown::default(), start), before);
-        assert_eq!(pace.told(shown(400), start).rate, 0.0, "nothing came yet");
-        let later = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(pace.told(shown(500), later(1)).rate, 100.0);
-        assert_eq!(pace.told(shown(500), later(2)).rate, 70.0);
-        // Bytes that are sent again are no step back.
-        assert!(pace.told(shown(300), later(3)).rate >= 0.0);
-    }
 }

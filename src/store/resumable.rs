@@ -4,39 +4,21 @@
 //! without one: a part's is not known before its last byte, stores differ in what they make of it when it follows the
 //! body, and some want one for copies too. A part has exactly the length that was announced, or does not come to be.
 //!
+//! How parts come to be has a file each: `send.rs` and `copy.rs`.
+//!
 //! Source: [multipart uploads](https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html).
 
-use std::ops::Range;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::sync::mpsc;
 
-use super::{Bucket, Object, Store, StoreError, StoreErrorKind};
+use super::{Bucket, Store, StoreError, StoreErrorKind};
 
-/// How long a store may take to copy a part, which has 5 GiB at the most.
-const COPYING: Duration = Duration::from_secs(15 * 60);
+mod copy;
+mod send;
 
 /// How long a store may take to put an upload together.
 const COMPLETING: Duration = Duration::from_secs(60 * 60);
-
-/// How long a store may take to answer once it has all bytes of a part.
-const ANSWERING: Duration = Duration::from_secs(5 * 60);
-
-/// What stands for itself in a key (RFC 3986 §2.3), and the slash.
-const KEY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
 
 /// A multipart upload, under way in some process or in none.
 #[derive(Clone, Debug)]
@@ -189,95 +171,6 @@ impl ResumableUpload {
         &self.id
     }
 
-    /// Sends a part of `size` bytes, which come through `bytes`. Where they end early, the part is not taken.
-    ///
-    /// # Errors
-    /// As the store says; the upload is still there then.
-    pub async fn send(
-        &self,
-        number: usize,
-        size: u64,
-        bytes: mpsc::Receiver<Bytes>,
-    ) -> Result<StoredPart, StoreError> {
-        const SEND: &str = "UploadPart";
-        let (all_sent, sent) = tokio::sync::oneshot::channel();
-        let body = Incoming {
-            bytes,
-            left: size,
-            all_sent: Some(all_sent),
-        };
-        let sending = self
-            .store
-            .sender
-            .upload_part()
-            .bucket(self.bucket.as_str())
-            .key(&self.key)
-            .upload_id(&self.id)
-            .part_number(as_number(number))
-            .content_length(i64::try_from(size).unwrap_or(i64::MAX))
-            .set_request_payer(self.store.payer.clone())
-            .body(ByteStream::new(SdkBody::from_body_1_x(body)))
-            .customize()
-            // The hash of what is still to come cannot be signed.
-            .disable_payload_signing()
-            .send();
-        let answer = tokio::select! {
-            answer = sending => answer,
-            () = too_long(sent) => return Err(self.silent(SEND)),
-        };
-        let answer = answer.map_err(|error| self.refused(SEND, error))?;
-        self.taken(SEND, number, size, answer.e_tag)
-    }
-
-    /// Has the store copy a range of an object, as long as that still has the entity tag of its row.
-    /// Source: [UploadPartCopy](https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html).
-    ///
-    /// # Errors
-    /// [`StoreErrorKind::Changed`] and [`StoreErrorKind::NoSuchKey`] about the object; else as the store says.
-    pub async fn copy(
-        &self,
-        number: usize,
-        from: &Bucket,
-        object: &Object,
-        range: Range<u64>,
-    ) -> Result<StoredPart, StoreError> {
-        const COPY: &str = "UploadPartCopy";
-        let mut source = format!("{from}/{}", utf8_percent_encode(&object.key, KEY));
-        if let Some(version) = &object.version_id {
-            source.push_str("?versionId=");
-            source.extend(utf8_percent_encode(version, KEY));
-        }
-        let copying = self
-            .store
-            .sender
-            .upload_part_copy()
-            .bucket(self.bucket.as_str())
-            .key(&self.key)
-            .upload_id(&self.id)
-            .part_number(as_number(number))
-            .copy_source(source)
-            .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
-            .copy_source_if_match(&object.etag)
-            .set_request_payer(self.store.payer.clone())
-            .send();
-        let about_source = |kind| StoreError::new(COPY, from, Some(&object.key), kind);
-        let answer = tokio::time::timeout(COPYING, copying)
-            .await
-            .map_err(|_| self.silent(COPY))?
-            .map_err(|error| {
-                let error = self.refused(COPY, error);
-                match error.kind {
-                    StoreErrorKind::Changed
-                    | StoreErrorKind::NoSuchKey
-                    | StoreErrorKind::AccessDenied { .. }
-                    | StoreErrorKind::Archived => about_source(error.kind),
-                    _ => error,
-                }
-            })?;
-        let etag = answer.copy_part_result.and_then(|result| result.e_tag);
-        self.taken(COPY, number, range.end - range.start, etag)
-    }
-
     /// The parts that the store has, in the order of their numbers.
     /// Source: [ListParts](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html).
     ///
@@ -409,63 +302,4 @@ impl ResumableUpload {
 /// Part numbers end at 10,000.
 fn as_number(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
-}
-
-/// Waits until the store has had all bytes, and for an answer as long again as it may take. A body that is given up
-/// before its end is not waited for.
-async fn too_long(sent: tokio::sync::oneshot::Receiver<()>) {
-    match sent.await {
-        Ok(()) => tokio::time::sleep(ANSWERING).await,
-        Err(_) => std::future::pending().await,
-    }
-}
-
-/// The bytes of a part, as they come.
-#[derive(Debug)]
-struct Incoming {
-    bytes: mpsc::Receiver<Bytes>,
-    left: u64,
-    all_sent: Option<tokio::sync::oneshot::Sender<()>>,
-}
-
-/// Whoever makes the bytes of a part gave up.
-#[derive(Debug, thiserror::Error)]
-#[error("the part's bytes ended {left} bytes early")]
-struct Short {
-    left: u64,
-}
-
-impl Body for Incoming {
-    type Data = Bytes;
-    type Error = Short;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Short>>> {
-        let bytes = match self.left {
-            0 => None,
-            _ => ready!(self.bytes.poll_recv(cx)),
-        };
-        Poll::Ready(match bytes {
-            Some(bytes) => {
-                self.left = self.left.saturating_sub(bytes.len() as u64);
-                if self.left == 0 {
-                    // That nobody waits any more is no loss.
-                    let _ = self.all_sent.take().map(|all_sent| all_sent.send(()));
-                }
-                Some(Ok(Frame::data(bytes)))
-            }
-            None if self.left == 0 => None,
-            None => Some(Err(Short { left: self.left })),
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
 }

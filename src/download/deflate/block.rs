@@ -61,11 +61,15 @@ mod tests {
         data
     }
 
+    /// Bytes that cannot be deflated.
+    fn noise(bytes: usize) -> Vec<u8> {
+        let mut random = fastrand::Rng::with_seed(1);
+        (0..bytes).map(|_| random.u8(..)).collect()
+    }
+
     #[test]
     fn a_block_refers_to_what_was_before_it() {
-        let noise: Vec<u8> = (0..WINDOW as u32)
-            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
-            .collect();
+        let noise = noise(WINDOW / 2);
         let apart = deflate(&[], &noise, true).unwrap();
         let behind = deflate(&noise, &noise, true).unwrap();
         assert!(behind.len() * 10 < apart.len(), "{}", behind.len());
@@ -75,15 +79,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_deflated_hardly_grows() {
-        let mut state = 1_u64;
-        let noise: Vec<u8> = (0..BLOCK)
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                (state >> 56) as u8
-            })
-            .collect();
+        let noise = noise(BLOCK);
         let deflated = deflate(&[], &noise, false).unwrap();
         assert!(deflated.len() > noise.len() && deflated.len() < noise.len() + noise.len() / 512);
     }

@@ -203,7 +203,7 @@
       if (job.url ?? job.page_url) find("a.url").href = job.url ?? job.page_url;
       find(".what").textContent = shown(`s3://${job.to.bucket}/${job.to.key}`);
       find(".state").textContent = told[job.cancelling ? "cancelling" : job.state];
-      const facts = [amount(job.count), open && job.bytes ? `${size(job.bytes)} / ${size(job.bytes_total)}` : size(job.bytes_total)];
+      const facts = [several(job.count, get("count").dataset), open && job.bytes ? `${size(job.bytes)} / ${size(job.bytes_total)}` : size(job.bytes_total)];
       if (job.rate) facts.push(`${size(job.rate)}/s`);
       facts.push(moment(job.estimated_end ?? job.ended_at ?? job.created_at));
       if (job.error) facts.push(shown(job.error));

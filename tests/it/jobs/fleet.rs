@@ -89,13 +89,14 @@ impl Fleet {
                 .env("AWS_SECRET_ACCESS_KEY", &keys.1);
         });
         let queue = Queue::open(&QueueUrl::parse(&url).unwrap(), Terms::default()).await;
+        let queue = queue.unwrap().of_store(&wire.url());
         Fleet {
             _store: store,
             keys,
             s3,
             wire,
             server,
-            queue: queue.unwrap(),
+            queue,
             url,
             _postgres: postgres,
             home,

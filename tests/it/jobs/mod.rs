@@ -14,6 +14,7 @@ use crate::support::server::Server;
 
 mod ends;
 mod fleet;
+mod operators;
 mod requests;
 
 /// A server over a folder that runs no jobs.
