@@ -15,7 +15,7 @@ const NEWEST: f64 = 0.3;
 /// Between two tries to keep a checkpoint.
 const SAVE_PAUSE: Duration = Duration::from_millis(500);
 
-/// What the queue keeps of a job of the kind [`PACKAGE`].
+/// What the queue keeps of a job of the kind [`PACKAGE`](super::PACKAGE).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kept {
     /// From where it goes on.
