@@ -1,56 +1,7 @@
-//! The `sheaf` program: parses, runs until it is done or a signal comes, and tells by its exit code how it went.
+//! The `sheaf` program: all of it is in the library, see [`sheaf::cli::process`].
 
-use std::error::Error as StdError;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
-
-use anyhow::Context;
-use sheaf::cli::{Cli, CliError};
-use tokio::runtime::Runtime;
-
-/// How long an upload that was given up may take to be taken back in the store.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse_process();
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("sheaf: {}", told(error.as_ref()));
-            let code = error.downcast_ref().map_or(1, CliError::exit_code);
-            ExitCode::from(code)
-        }
-    }
-}
-
-fn run(cli: Cli) -> anyhow::Result<()> {
-    let runtime = Runtime::new().context("cannot start the runtime")?;
-    let outcome = runtime.block_on(cli.run());
-    settle(&runtime);
-    // A thread that waits for a disk or a pipe must not keep the process.
-    runtime.shutdown_background();
-    Ok(outcome?)
-}
-
-/// What was given up in the middle takes its uploads back in tasks of their own; the process waits for them.
-fn settle(runtime: &Runtime) {
-    let start = Instant::now();
-    while runtime.metrics().num_alive_tasks() > 0 && start.elapsed() < LAST_WORDS {
-        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
-    }
-}
-
-/// An error and its causes, without those that it has told already.
-fn told(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(this) = cause {
-        let words = this.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = this.source();
-    }
-    text
+    sheaf::cli::process::main()
 }

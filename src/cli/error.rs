@@ -185,6 +185,9 @@ pub enum CliError {
     /// The server ended by itself.
     #[error("the server failed: {0}")]
     Server(io::Error),
+    /// The system gives no threads.
+    #[error("cannot start the runtime: {0}")]
+    Threads(io::Error),
     /// Signals cannot be caught.
     #[error("cannot listen to signals: {0}")]
     Signals(io::Error),

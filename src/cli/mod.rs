@@ -5,6 +5,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | [`process`] | the program: from arguments to an exit code |
 //! | [`serve`] | `sheaf serve` |
 //! | [`demo`] | `sheaf demo`: sample files, their store and a server |
 //! | [`seed`] | `sheaf seed`: a folder into a bucket |
@@ -39,6 +40,7 @@ pub mod manifest;
 pub mod open;
 pub mod output;
 pub mod package;
+pub mod process;
 pub mod s3_url;
 pub mod seed;
 pub mod serve;
@@ -111,7 +113,7 @@ enum Command {
 
 impl Cli {
     /// Parses the process's arguments and environment. Where they make no sense, or ask for help, says so and exits.
-    pub fn parse_process() -> Cli {
+    fn parse_process() -> Cli {
         let matches = command().get_matches();
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
@@ -120,7 +122,7 @@ impl Cli {
     ///
     /// # Errors
     /// [`CliError`], whose exit code says whose mistake it is.
-    pub async fn run(self) -> Result<(), CliError> {
+    async fn run(self) -> Result<(), CliError> {
         let serves = matches!(
             self.command,
             Command::Demo(_) | Command::Serve(_) | Command::Worker(_) | Command::Lambda(_)

@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::AbortHandle;
 
 /// What a function said about one invocation.
@@ -47,6 +47,7 @@ pub struct RuntimeApi {
     /// Host and port, as `AWS_LAMBDA_RUNTIME_API` has them.
     pub address: String,
     told: mpsc::UnboundedReceiver<Told>,
+    asked: Arc<Notify>,
     accepting: AbortHandle,
 }
 
@@ -58,11 +59,14 @@ impl RuntimeApi {
         let events: VecDeque<(usize, Value)> = events.into_iter().enumerate().collect();
         let events = Arc::new(Mutex::new(events));
         let (teller, told) = mpsc::unbounded_channel();
+        let asked = Arc::new(Notify::new());
+        let here = asked.clone();
         let accept = async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (events, teller) = (events.clone(), teller.clone());
-                let service =
-                    service_fn(move |request| answer(request, events.clone(), teller.clone()));
+                let (events, teller, asked) = (events.clone(), teller.clone(), here.clone());
+                let service = service_fn(move |request| {
+                    answer(request, events.clone(), teller.clone(), asked.clone())
+                });
                 let connection = hyper::server::conn::http1::Builder::new();
                 tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
             }
@@ -70,8 +74,15 @@ impl RuntimeApi {
         RuntimeApi {
             address,
             told,
+            asked,
             accepting: tokio::spawn(accept).abort_handle(),
         }
+    }
+
+    /// Waits until the function has asked for an event, again for each call: what it needs before counts as its start.
+    pub async fn asked(&self) {
+        let asked = tokio::time::timeout(Duration::from_secs(60), self.asked.notified()).await;
+        asked.expect("the function asks for an event");
     }
 
     /// What the function says next.
@@ -92,6 +103,7 @@ async fn answer(
     request: http::Request<Incoming>,
     events: Arc<Mutex<VecDeque<(usize, Value)>>>,
     teller: mpsc::UnboundedSender<Told>,
+    asked: Arc<Notify>,
 ) -> Result<http::Response<Full<Bytes>>, Infallible> {
     let path = request
         .uri()
@@ -99,6 +111,7 @@ async fn answer(
         .trim_start_matches("/2018-06-01/runtime/")
         .to_owned();
     if path == "invocation/next" {
+        asked.notify_one();
         let next = events.lock().await.pop_front();
         let Some((number, event)) = next else {
             // As long as there is no event, there is no answer.

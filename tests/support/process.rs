@@ -31,18 +31,9 @@ impl Started {
     /// # Errors
     /// Where it cannot be started, or ends without a line.
     pub fn new(command: &mut Command) -> io::Result<Self> {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdin = child.stdin.take();
-        let stdout = child.stdout.take().expect("a piped standard output");
-        let mut started = Started {
-            child,
-            line: String::new(),
-            _stdin: stdin,
-            afterwards: None,
-        };
+        let mut started = Started::silent(command.stdout(Stdio::piped()))?;
+        let stdout = started.child.stdout.take();
+        let stdout = stdout.expect("a piped standard output");
         BufReader::new(stdout).read_line(&mut started.line)?;
         if started.line.is_empty() {
             return Err(io::Error::other(format!(
@@ -50,6 +41,21 @@ impl Started {
             )));
         }
         Ok(started)
+    }
+
+    /// Starts one that says nothing, and waits for nothing.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn silent(command: &mut Command) -> io::Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).spawn()?;
+        let stdin = child.stdin.take();
+        Ok(Started {
+            child,
+            line: String::new(),
+            _stdin: stdin,
+            afterwards: None,
+        })
     }
 
     /// The same, and this is done once it has ended, unless a test has failed already.
