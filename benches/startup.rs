@@ -8,7 +8,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -155,7 +155,7 @@ fn serve(home: &TempDir, environment: &[(&str, &str)]) -> Result<Start> {
 async fn function(endpoint: &str) -> Result<(Start, Start)> {
     let mut api = RuntimeApi::start([json!({"bucket": "bench", "prefix": "run/"})]).await;
     let home = tempfile::tempdir()?;
-    let mut command: Command = sheaf(home.path());
+    let mut command = sheaf(home.path());
     command
         .arg("lambda")
         .env("S3_ENDPOINT_URL", endpoint)
