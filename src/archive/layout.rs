@@ -181,7 +181,7 @@ impl Layout {
     /// Writes an entry's data descriptor, if it has one, behind what is in `out`.
     pub fn put_descriptor(&self, index: usize, crc32: u32, out: &mut BytesMut) {
         let entry = &self.table.row(index);
-        if entry.form() == Form::Described {
+        if entry.form() != Form::Known {
             out.reserve(Descriptor::len(entry) as usize);
             Descriptor { entry, crc32 }.put(out);
         }
