@@ -15,6 +15,8 @@ pub struct Activity(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     doing: Doing,
+    /// A request has come.
+    asked: bool,
     /// Since when the client takes nothing of what it is sent.
     stuck: Option<Instant>,
 }
@@ -63,6 +65,7 @@ impl Default for Activity {
     fn default() -> Self {
         Activity(Arc::new(Mutex::new(State {
             doing: Doing::New(Instant::now()),
+            asked: false,
             stuck: None,
         })))
     }
@@ -104,6 +107,7 @@ impl Activity {
             Doing::New(_) | Doing::Head(_) | Doing::Nothing(_) => 0,
         };
         state.doing = Doing::Answers(others + 1);
+        state.asked = true;
         UnderWay(self.clone())
     }
 
@@ -117,11 +121,16 @@ impl Activity {
         loop {
             let (stuck, doing) = {
                 let state = self.state();
-                (state.stuck, state.doing)
+                // Who has not asked for anything is sent nothing that is worth waiting for.
+                (state.stuck.filter(|_| state.asked), state.doing)
             };
             let (since, limit, why) = match (doing, stuck) {
                 (Doing::Nothing(since), _) => (since, (patience.idle)(), Overdue::Idle),
-                (_, Some(since)) => (since, patience.stall, Overdue::Stalled),
+                // The end of an answer may still be on its way, and HTTP/2 tells as it comes.
+                (Doing::New(_) | Doing::Head(_), Some(since)) => {
+                    (since, (patience.idle)(), Overdue::Idle)
+                }
+                (Doing::Answers(_), Some(since)) => (since, patience.stall, Overdue::Stalled),
                 (Doing::New(since), None) => (since, patience.head, Overdue::Silent),
                 (Doing::Head(since), None) => (since, patience.head, Overdue::Head),
                 (Doing::Answers(_), None) => (Instant::now(), Duration::MAX, Overdue::Idle),
@@ -217,6 +226,20 @@ mod tests {
         };
         assert_eq!(activity.overdue(patience(idle)).await, Overdue::Idle);
         assert_eq!(start.elapsed().as_secs(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn taking_nothing_gives_no_time_for_a_head() {
+        let activity = Activity::default();
+        activity.heard();
+        activity.stuck();
+        assert_eq!(overdue(&activity).await, Some((Overdue::Head, 10)));
+        let activity = Activity::default();
+        drop(activity.begin());
+        activity.heard();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        activity.stuck();
+        assert_eq!(overdue(&activity).await, Some((Overdue::Idle, 75)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -188,13 +188,18 @@ pub fn add_breaks(random: &mut Random, store: &Synthetic, objects: &[SyntheticOb
     let mut may_expire = true;
     for object in objects {
         let is_small = object.size() <= MIB;
-        // A wrong bit shows where there is something to compare it with. A second one would stand.
+        // A wrong bit shows where there is something to compare it with, and is mended where all of the object is read
+        // before any of it goes out, as it is the first time. A second one would stand.
         let mut may_flip = is_small && object.checksum == Checksum::FullObject;
         for _ in 0..random.below(4) {
             let at = random.below(object.size());
             let key = object.key.as_str();
             let rule = match random.below(10) {
-                9 if std::mem::take(&mut may_flip) => Rule::body(key, at, Mishap::Flip),
+                9 if std::mem::take(&mut may_flip) => {
+                    let flip = Rule::body(key, at, Mishap::Flip);
+                    store.faults().add(flip.times(1));
+                    continue;
+                }
                 // New credentials are asked for once in a while only.
                 8 if std::mem::take(&mut may_expire) => Rule::get(key, Failure::EXPIRED_TOKEN),
                 0 | 1 => Rule::body(key, at, Mishap::Reset),

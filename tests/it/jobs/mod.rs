@@ -145,7 +145,9 @@ async fn jobs_survive_the_server() {
     let home = tempfile::tempdir().unwrap();
     let database = home.path().join("jobs");
     let queue = format!("sqlite:{}", database.display());
-    let arguments = ["--slots", "0", "--queue", &queue];
+    // Each has a folder of its own here.
+    let store = ["--store-name", "the folder"];
+    let arguments = [&["--slots", "0", "--queue", &queue][..], &store].concat();
     let server = with(&arguments);
     server.drop_in("a.pdf", "x");
     let entered = enter(&server, &json!({})).await;
