@@ -1,10 +1,14 @@
 //! `sheaf package`: killed, interrupted, called off, refused. Whatever happens, one archive or none, and no upload left.
 
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 
+use http_body_util::BodyExt;
 use serde_json::Value;
 
+use crate::support::client;
 use crate::support::random::Random;
 use crate::support::server::sheaf;
 use crate::support::sheaf::Sheaf;
@@ -15,6 +19,9 @@ use crate::support::synthetic::{Options, Synthetic};
 use crate::support::wait::eventually;
 
 const MIB: usize = 1 << 20;
+
+/// Where links are said to be.
+const SITE: &str = "https://files.example";
 
 /// How often the package is killed; `SHEAF_KILL_ROUNDS=n` makes it another number.
 const ROUNDS: u64 = 10;
@@ -112,6 +119,30 @@ impl Place {
         files.iter().filter(is_part).count()
     }
 
+    /// The package is byte for byte the archive of its link.
+    async fn is_what_its_link_streams(&self, told: &Value) {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let server = command.start(&self.path().join("log")).expect("a server");
+        let line: Value = serde_json::from_str(&server.line).expect("a line of JSON");
+        let path = told["zip_url"]
+            .as_str()
+            .and_then(|url| url.strip_prefix(SITE));
+        let url = format!("{}{}", line["listening"].as_str().unwrap(), path.unwrap());
+        let answer = client::open("GET", &url, &[]).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let mut package = BufReader::new(File::open(self.path().join("files/out.zip")).unwrap());
+        let (mut body, mut here, mut at) = (answer.into_body(), Vec::new(), 0);
+        while let Some(frame) = body.frame().await {
+            let data = frame.expect("all of it").into_data().expect("bytes");
+            here.resize(data.len(), 0);
+            package.read_exact(&mut here).expect("as many bytes");
+            assert!(here == data, "they differ behind {at}");
+            at += data.len() as u64;
+        }
+        assert_eq!(told["bytes"], at);
+        assert_eq!(package.read(&mut [0]).unwrap(), 0, "no more bytes");
+    }
+
     fn nothing_is_left(&self) {
         assert_eq!(self.found("/uploads/"), Vec::<PathBuf>::new());
         assert_eq!(self.found("/packaging"), Vec::<PathBuf>::new());
@@ -150,13 +181,12 @@ async fn a_package_that_is_killed_again_and_again_is_one_archive() {
         child.wait().expect("an end");
     }
     assert!(kills > 0, "it was too fast for all of them");
-    let output = place.package(&[]).output().expect("a process");
+    let site = ["--public-url", SITE];
+    let output = place.package(&site).output().expect("a process");
     let told = answer(&output);
     assert_eq!(told["method"], "stream", "{told}");
     place.nothing_is_left();
-    // What its link gives, and what verify makes of it.
-    let archive = std::fs::read(place.path().join("files/out.zip")).expect("an archive");
-    assert_eq!(told["bytes"], archive.len() as u64);
+    place.is_what_its_link_streams(&told).await;
     let link = place
         .command(&["verify", "s3://local/out.zip"])
         .output()
