@@ -10,11 +10,13 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 #[allow(dead_code, reason = "benches share it, and each uses a part")]
@@ -29,6 +31,9 @@ use support::server::Server;
 
 /// What a slow client takes in a second, in bytes.
 const SLOW: usize = 20_000;
+
+/// What a slow client has taken when all that lies between it and the store is filled, in bytes.
+const SETTLED: usize = 40_000;
 
 #[derive(Clone, Copy)]
 struct Case {
@@ -125,13 +130,12 @@ async fn run(case: Case, lasting: Duration) -> Result<f64> {
     let address = server.url.trim_start_matches("http://").to_owned();
     let idle = resident(server.process())?;
     let mut clients = JoinSet::new();
+    // The slow ones list, and fill their sockets, first, so that the fast ones find them as they are.
+    let settled = Arc::new(Semaphore::new(0));
     for _ in 0..case.slow {
-        clients.spawn(slow(address.clone(), lasting + Duration::from_secs(3)));
+        clients.spawn(slow(address.clone(), lasting, settled.clone()));
     }
-    if case.slow > 0 {
-        // The slow ones fill their sockets first, so that the fast ones find them as they are.
-        tokio::time::sleep(Duration::from_secs(3)).await;
-    }
+    settled.acquire_many(case.slow as u32).await?.forget();
     let start = Instant::now();
     for _ in 0..case.fast {
         clients.spawn(fast(address.clone(), lasting));
@@ -204,20 +208,31 @@ async fn fast(address: String, lasting: Duration) -> Result<Option<u64>> {
     Ok(Some(taken))
 }
 
-/// Takes a little now and then, until the time is over. It counts for nothing in the rate.
-async fn slow(address: String, lasting: Duration) -> Result<Option<u64>> {
-    let start = Instant::now();
+/// Takes a little now and then, until the time is over, counted from when it has `settled`. It counts for nothing in the
+/// rate.
+async fn slow(address: String, lasting: Duration, settled: Arc<Semaphore>) -> Result<Option<u64>> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(16 * 1024)?;
-    let Some(mut stream) = ask(socket.connect(address.parse()?).await?).await? else {
+    let stream = ask(socket.connect(address.parse()?).await?).await?;
+    let Some(mut stream) = stream else {
+        settled.add_permits(1);
         return Ok(None);
     };
     let mut buffer = vec![0; SLOW / 5];
-    while start.elapsed() < lasting {
+    let (mut taken, mut since) = (0, None);
+    while since.is_none_or(|since: Instant| since.elapsed() < lasting) {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        if stream.read(&mut buffer).await? == 0 {
-            break;
+        match stream.read(&mut buffer).await? {
+            0 => break,
+            read => taken += read,
         }
+        if since.is_none() && taken >= SETTLED {
+            settled.add_permits(1);
+            since = Some(Instant::now());
+        }
+    }
+    if since.is_none() {
+        settled.add_permits(1);
     }
     Ok(Some(0))
 }

@@ -78,21 +78,37 @@ impl Answer {
 
 /// `<name>text</name>`, escaped.
 pub fn element(name: &str, text: impl AsRef<str>) -> String {
-    let mut xml = format!("<{name}>");
-    for character in text.as_ref().chars() {
-        match character {
-            '&' => xml.push_str("&amp;"),
-            '<' => xml.push_str("&lt;"),
-            '>' => xml.push_str("&gt;"),
-            '"' => xml.push_str("&quot;"),
+    let mut xml = String::new();
+    push_element(&mut xml, name, text.as_ref());
+    xml
+}
+
+/// Adds `<name>text</name>`, escaped, to `xml`. Listings of a million keys are made of these.
+pub fn push_element(xml: &mut String, name: &str, text: &str) {
+    let tag = |xml: &mut String, opening| {
+        [opening, name, ">"]
+            .iter()
+            .for_each(|part| xml.push_str(part))
+    };
+    tag(xml, "<");
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| matches!(c, '&' | '<' | '>' | '"') || c.is_control()) {
+        let (plain, special) = rest.split_at(at);
+        xml.push_str(plain);
+        let mut after = special.chars();
+        match after.next() {
+            Some('&') => xml.push_str("&amp;"),
+            Some('<') => xml.push_str("&lt;"),
+            Some('>') => xml.push_str("&gt;"),
+            Some('"') => xml.push_str("&quot;"),
             // As S3 writes them. XML 1.0 allows but three of these, which is why listings are asked for url-encoded.
-            control if control.is_control() => {
-                write!(xml, "&#x{:X};", control as u32).expect("a string")
-            }
-            other => xml.push(other),
+            Some(control) => write!(xml, "&#x{:X};", control as u32).expect("a string"),
+            None => {}
         }
+        rest = after.as_str();
     }
-    xml + &format!("</{name}>")
+    xml.push_str(rest);
+    tag(xml, "</");
 }
 
 /// The time of a listing.

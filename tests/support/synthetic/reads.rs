@@ -1,5 +1,6 @@
 //! The answers to reads: listings, GET, HEAD and GetObjectAttributes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Options;
-use super::answer::{Answer, element, http_date, iso_date};
+use super::answer::{Answer, element, http_date, iso_date, push_element};
 use super::faults::Failure;
 use super::object::{Checksum, Restore, SyntheticObject, encode};
 use super::requests::{Operation, Request};
@@ -27,7 +28,11 @@ const LITERAL: &AsciiSet = &NON_ALPHANUMERIC
 /// One page of ListObjectsV2.
 pub fn list(objects: &Objects, request: &Request, options: &Options) -> Result<Answer, Failure> {
     let prefix = request.parameter("prefix").unwrap_or_default();
-    let encode = |text: &str| encoded(request, text);
+    let url = request.parameter("encoding-type") == Some("url");
+    let encode = |text: &str| match url {
+        true => url_encoded(text),
+        false => text.to_owned(),
+    };
     let max_keys = match request.parameter("max-keys") {
         Some(max) => max
             .parse::<usize>()
@@ -55,12 +60,21 @@ pub fn list(objects: &Objects, request: &Request, options: &Options) -> Result<A
         .is_some_and(|all| all.contains("Restore"));
 
     let mut contents = String::new();
+    let mut dates = Dates::default();
     let mut count = 0;
     let mut last = None;
     while count < max_keys
         && let Some(object) = rest.next()
     {
-        contents += &row(object, &encode(&object.key), restore_status);
+        contents.push_str("<Contents>");
+        row(
+            &mut contents,
+            &mut dates,
+            object,
+            &encode(&object.key),
+            restore_status,
+        );
+        contents.push_str("</Contents>");
         count += 1;
         last = Some(object);
     }
@@ -84,10 +98,16 @@ pub fn list(objects: &Objects, request: &Request, options: &Options) -> Result<A
 /// A key as the request wants it in XML.
 pub fn encoded(request: &Request, key: &str) -> String {
     match request.parameter("encoding-type") {
-        Some("url") => utf8_percent_encode(key, LITERAL)
-            .to_string()
-            .replace(' ', "+"),
+        Some("url") => url_encoded(key),
         _ => key.to_owned(),
+    }
+}
+
+fn url_encoded(key: &str) -> String {
+    let encoded: Cow<'_, str> = utf8_percent_encode(key, LITERAL).into();
+    match encoded.contains(' ') {
+        true => encoded.replace(' ', "+"),
+        false => encoded.into_owned(),
     }
 }
 
@@ -95,35 +115,58 @@ fn last_key(token: &str) -> Option<String> {
     String::from_utf8(hex::decode(token.split_once('-')?.1).ok()?).ok()
 }
 
-/// One object of a listing.
-pub fn row(object: &SyntheticObject, key: &str, restore_status: bool) -> String {
-    let mut row = element("Key", key) + &element("LastModified", iso_date(object.last_modified));
-    row += &element("ETag", format!("\"{}\"", object.etag));
-    match object.checksum {
-        Checksum::Unknown => {}
+/// The times of a listing. Neighbours are often of the same second.
+#[derive(Default)]
+pub struct Dates(Option<(i64, String)>);
+
+impl Dates {
+    fn of(&mut self, unix: i64) -> &str {
+        if self.0.as_ref().is_none_or(|(before, _)| *before != unix) {
+            self.0 = Some((unix, iso_date(unix)));
+        }
+        self.0.as_ref().map_or("", |(_, text)| text)
+    }
+}
+
+/// Adds what a listing says of one object.
+pub fn row(
+    xml: &mut String,
+    dates: &mut Dates,
+    object: &SyntheticObject,
+    key: &str,
+    restore_status: bool,
+) {
+    push_element(xml, "Key", key);
+    push_element(xml, "LastModified", dates.of(object.last_modified));
+    // Hexadecimal digits, dashes and quotes.
+    for part in ["<ETag>&quot;", &object.etag, "&quot;</ETag>"] {
+        xml.push_str(part);
+    }
+    xml.push_str(match object.checksum {
+        Checksum::Unknown => "",
         Checksum::FullObject | Checksum::Claimed(_) => {
-            row += "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>";
+            "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>"
         }
         Checksum::Composite { .. } => {
-            row += "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>COMPOSITE</ChecksumType>";
+            "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>COMPOSITE</ChecksumType>"
         }
-    }
-    row += &element("Size", object.size().to_string());
-    row += &element("StorageClass", object.storage_class.unwrap_or("STANDARD"));
+    });
+    push_element(xml, "Size", &object.size().to_string());
+    push_element(
+        xml,
+        "StorageClass",
+        object.storage_class.unwrap_or("STANDARD"),
+    );
     if let (Some(restore), true) = (object.restore, restore_status) {
-        let mut status = element(
-            "IsRestoreInProgress",
-            (restore == Restore::InProgress).to_string(),
-        );
+        xml.push_str("<RestoreStatus>");
+        let under_way = restore == Restore::InProgress;
+        push_element(xml, "IsRestoreInProgress", &under_way.to_string());
         if restore == Restore::Done {
-            status += &element(
-                "RestoreExpiryDate",
-                iso_date(object.last_modified + 365 * 86_400),
-            );
+            let expires = iso_date(object.last_modified + 365 * 86_400);
+            push_element(xml, "RestoreExpiryDate", &expires);
         }
-        row += &format!("<RestoreStatus>{status}</RestoreStatus>");
+        xml.push_str("</RestoreStatus>");
     }
-    format!("<Contents>{row}</Contents>")
 }
 
 /// GET or HEAD of an object.

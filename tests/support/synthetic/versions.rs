@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::answer::{Answer, element};
+use super::answer::{Answer, element, push_element};
 use super::faults::Failure;
 use super::object::SyntheticObject;
-use super::reads::{Objects, encoded, row};
+use super::reads::{Dates, Objects, encoded, row};
 use super::requests::Request;
 
 /// What was written, by key; the newest last. `None` stands for a deletion.
@@ -87,19 +87,21 @@ impl Versions {
             inside += &element("NextKeyMarker", encoded(request, key));
             inside += &element("NextVersionIdMarker", name(*age, version));
         }
+        let mut dates = Dates::default();
         for (key, age, version) in page {
             let key = encoded(request, key);
-            let head = element("VersionId", name(age, version))
-                + &element("IsLatest", (age == 0).to_string());
-            inside += &match version {
-                Some(object) => row(object, &key, true)
-                    .replacen("<Contents>", &format!("<Version>{head}"), 1)
-                    .replace("</Contents>", "</Version>"),
-                None => format!(
-                    "<DeleteMarker>{}{head}</DeleteMarker>",
-                    element("Key", &key)
-                ),
+            let tag = match version {
+                Some(_) => "Version",
+                None => "DeleteMarker",
             };
+            inside += &format!("<{tag}>");
+            push_element(&mut inside, "VersionId", &name(age, version));
+            push_element(&mut inside, "IsLatest", &(age == 0).to_string());
+            match version {
+                Some(object) => row(&mut inside, &mut dates, object, &key, true),
+                None => push_element(&mut inside, "Key", &key),
+            }
+            inside += &format!("</{tag}>");
         }
         Answer::xml("ListVersionsResult", &inside)
     }
