@@ -80,13 +80,16 @@ fn main() -> Result<()> {
         _ => bail!("the only option is --quick"),
     };
     println!("{keys} keys, {} ms a page", LATENCY.as_millis());
+    let mut missed = Vec::new();
     for (name, key) in DISTRIBUTIONS {
-        run(name, key, keys, faster)?;
+        missed.extend(run(name, key, keys, faster)?);
     }
+    ensure!(missed.is_empty(), "{}", missed.join("; "));
     Ok(())
 }
 
-fn run(name: &str, key: Key, keys: u64, faster: f64) -> Result<()> {
+/// What one distribution misses of its aims, if anything.
+fn run(name: &str, key: Key, keys: u64, faster: f64) -> Result<Option<String>> {
     // The store has a thread of its own, as it has a machine of its own elsewhere.
     let theirs = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -121,9 +124,10 @@ fn run(name: &str, key: Key, keys: u64, faster: f64) -> Result<()> {
         one.keys == keys && one.sum == many.sum,
         "{name}: the listings differ"
     );
-    ensure!(more <= MORE, "{name}: too many requests");
-    ensure!(times >= faster, "{name}: too slow");
-    Ok(())
+    let missed = more > MORE || times < faster;
+    Ok(missed.then(|| {
+        format!("{name}: {times:.1} times as fast (aim {faster}), {more:.2} times the requests (aim {MORE})")
+    }))
 }
 
 struct Listed {
