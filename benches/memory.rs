@@ -56,6 +56,11 @@ fn main() -> Result<()> {
         objects: 1280,
         size: 8 * MIB,
     };
+    // Few entries: a thousand archives of 1,280 fill the default budget with what must be kept of each entry.
+    let huge = Plan::Same {
+        objects: 10,
+        size: 1024 * MIB,
+    };
     let many = Plan::Same {
         objects: 20_000,
         size: 64 * 1024,
@@ -71,8 +76,8 @@ fn main() -> Result<()> {
         let cases = vec![
             case("1 MB", small, "256MiB", 1, 0),
             case("10 GiB", large, "8MiB", 1, 0),
-            case("10 GiB", large, "256MiB", 1, 0),
-            case("10 GiB", large, "256MiB", 1, 20),
+            case("10 of 1 GiB", huge, "256MiB", 1, 0),
+            case("10 of 1 GiB", huge, "256MiB", 1, 20),
             case("overload", large, "8MiB", 640, 0),
         ];
         (cases, Duration::from_secs(2))
@@ -82,6 +87,7 @@ fn main() -> Result<()> {
             case("10 GiB", large, "8MiB", 1, 0),
             case("20,000 files", many, "8MiB", 1, 0),
             case("1 MB", small, "256MiB", 1, 0),
+            case("10 GiB", large, "256MiB", 1, 0),
             case("20,000 files", many, "256MiB", 1, 0),
             case("1 MB", small, "256MiB", 100, 0),
             case("10 GiB", large, "256MiB", 100, 0),
@@ -90,8 +96,9 @@ fn main() -> Result<()> {
             case("10 GiB", large, "256MiB", 0, 1000),
             case("20,000 files", many, "256MiB", 0, 1000),
             case("10 GiB", large, "256MiB", 1000, 0),
-            case("10 GiB", large, "256MiB", 1, 0),
             case("10 GiB", large, "256MiB", 1, 1000),
+            case("10 of 1 GiB", huge, "256MiB", 1, 0),
+            case("10 of 1 GiB", huge, "256MiB", 1, 1000),
             case("overload", large, "8MiB", 640, 0),
         ];
         (cases, Duration::from_secs(15))
