@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::caller::Caller;
 use super::door::Door;
 use super::links::Links;
+use super::query::Query;
+use super::record::Details;
 use super::tally::Tally;
 use super::{Problem, ServerConfig};
 use crate::job::queue::Queue;
@@ -63,6 +65,23 @@ impl App {
         let patterns = &self.config.limits.patterns;
         let selection = Selection::within(patterns, bucket, prefix, include)?;
         Ok(selection.apart_from(&self.config.links.state_prefix))
+    }
+
+    /// The selection that a query names, as `bucket`, `prefix` and `include`; the log tells it.
+    ///
+    /// # Errors
+    /// 400 `malformed-query`; else as [`App::selection`].
+    pub fn selection_of(
+        &self,
+        caller: &Caller,
+        query: &Query,
+        details: &Details,
+    ) -> Result<Selection, Problem> {
+        let include: Vec<String> = query.all("include").map(str::to_owned).collect();
+        let (bucket, prefix) = (query.one("bucket")?, query.one("prefix")?);
+        let selection = self.selection(caller, bucket, prefix, &include)?;
+        details.selection(selection.bucket().as_str(), selection.prefix());
+        Ok(selection)
     }
 
     /// The bucket that a request means.
