@@ -114,6 +114,11 @@ impl Library {
         self.trusted_for
     }
 
+    /// Where the manifests are.
+    pub fn space(&self) -> &StateSpace {
+        &self.space
+    }
+
     /// The memory that manifests and downloads share.
     pub fn budget(&self) -> &MemoryBudget {
         &self.budget
