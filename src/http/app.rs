@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::caller::Caller;
 use super::door::Door;
@@ -13,6 +14,7 @@ use super::query::Query;
 use super::record::Details;
 use super::tally::Tally;
 use super::{Problem, ServerConfig};
+use crate::job::Target;
 use crate::job::queue::Queue;
 use crate::manifest::Selection;
 use crate::store::Bucket;
@@ -40,7 +42,7 @@ impl App {
             config.public_url.as_ref(),
         );
         App {
-            links: Links::new(&config.store, &config.links, &config.memory),
+            links: Links::new(&config),
             tally: Arc::default(),
             stopping: CancellationToken::new(),
             config: Arc::new(config),
@@ -96,10 +98,20 @@ impl App {
                 default.ok_or_else(Problem::no_bucket)?
             }
         };
-        let allowed = &self.config.door.allowed_buckets;
-        match allowed.is_empty() || allowed.contains(&bucket) {
-            true => Ok(bucket),
-            false => Err(Problem::bucket_not_allowed(bucket.as_str())),
+        self.config.door.allowed_buckets.check(&bucket)?;
+        Ok(bucket)
+    }
+
+    /// Whether the archive of a link may be handed out from there. Who may write the queue names the place, and not only
+    /// the API.
+    ///
+    /// # Errors
+    /// 403 `bucket-not-allowed`.
+    pub fn may_hand_out(&self, target: &Target, link: Uuid) -> Result<(), Problem> {
+        let space = self.config.links.space.as_ref();
+        match space.is_some_and(|space| target.is_of_link(link, space)) {
+            true => Ok(()),
+            false => Ok(self.config.door.allowed_buckets.check(&target.bucket)?),
         }
     }
 
