@@ -17,7 +17,7 @@ use sheaf::manifest::{Library, StateSpace};
 use sheaf::read_ahead::{BucketReads, MemoryBudget};
 use sheaf::store::embedded::{self, EmbeddedStore};
 use sheaf::store::resumable::Nature;
-use sheaf::store::{Bucket, Identity, Object, PartWriter, Store, StoreOptions};
+use sheaf::store::{AllowedBuckets, Bucket, Identity, Object, PartWriter, Store, StoreOptions};
 
 #[allow(dead_code, reason = "benches share it, and each uses a part")]
 mod rig;
@@ -132,6 +132,7 @@ async fn run(
     let means = Means {
         store: store.clone(),
         budget: MemoryBudget::new(64 << 20),
+        allowed: AllowedBuckets::default(),
     };
     let library = Library::new(store, state.clone(), &means.budget);
     let manifest = library.put(&freezer.finish("in.zip", 0, 1)).await?;

@@ -19,6 +19,7 @@ use crate::manifest::issue::{at, segment, unix};
 use crate::manifest::{Chosen, Library, Selection, Wish, issue};
 use crate::period::Period;
 use crate::read_ahead::MemoryBudget;
+use crate::store::AllowedBuckets;
 
 mod here;
 
@@ -163,6 +164,8 @@ pub async fn run(args: PackageArgs) -> Result<(), CliError> {
         means: Means {
             store: store.clone(),
             budget: MemoryBudget::new(MEMORY),
+            // Whoever calls the command names the buckets.
+            allowed: AllowedBuckets::default(),
         },
         library: Library::new(&store, space.clone(), &MemoryBudget::new(MEMORY)),
         space,

@@ -197,6 +197,7 @@ impl Server {
         let means = Means {
             store: self.config.store.clone(),
             budget: self.config.memory.clone(),
+            allowed: self.config.door.allowed_buckets.clone(),
         };
         let queue = self.config.queue.clone();
         let tls = self.config.door.tls.clone();

@@ -11,7 +11,7 @@ use super::open::{Opened, open};
 use super::signals::Signals;
 use super::{CliError, S3Url, output, serve};
 use crate::config::serve::resolve;
-use crate::config::{Environment, QueueArgs, QueueConfig, StoreArgs};
+use crate::config::{BucketArgs, Environment, QueueArgs, QueueConfig, StoreArgs};
 use crate::http::operators::{self, Operated};
 use crate::job::Means;
 use crate::job::queue::{Queue, work};
@@ -49,6 +49,10 @@ pub struct WorkerArgs {
         hide_env_values = true
     )]
     admin_listen: Option<String>,
+
+    /// The buckets that jobs may name.
+    #[command(flatten)]
+    buckets: BucketArgs,
 
     /// Where the jobs are.
     #[command(flatten)]
@@ -93,6 +97,7 @@ pub async fn run(args: WorkerArgs) -> Result<(), CliError> {
     let means = Means {
         store,
         budget: MemoryBudget::new(memory),
+        allowed: args.buckets.check()?,
     };
     let operators = match &args.admin_listen {
         Some(text) => Some(serve::listen(&resolve("--admin-listen", text)?).await?),

@@ -8,22 +8,16 @@ use clap::builder::FalseyValueParser;
 use ipnet::IpNet;
 use url::Url;
 
-use super::ConfigError;
+use super::{BucketArgs, ConfigError};
 use crate::http::{DoorConfig, Origins, Tls, TrustedProxies};
 use crate::store::Bucket;
 
 /// Raw options of the door.
 #[derive(Args, Clone, Debug, Default)]
 pub struct DoorArgs {
-    /// A bucket that requests may name; several by repeating it [default: all that the credentials reach]
-    #[arg(
-        long,
-        value_name = "BUCKET",
-        value_delimiter = ',',
-        env = "SHEAF_ALLOW_BUCKETS",
-        hide_env_values = true
-    )]
-    pub allow_bucket: Vec<String>,
+    /// The buckets.
+    #[command(flatten)]
+    pub buckets: BucketArgs,
 
     /// An origin whose pages may call the API and read answers: `https://portal.example.org` [default: none]
     #[arg(
@@ -77,12 +71,8 @@ impl DoorArgs {
     /// # Errors
     /// [`ConfigError`] says which option is wrong.
     pub fn check(&self, default_bucket: Option<&Bucket>) -> Result<DoorConfig, ConfigError> {
-        let buckets = self.allow_bucket.iter().map(|name| Bucket::new(name));
-        let allowed_buckets = buckets.collect::<Result<Vec<_>, _>>();
-        let allowed_buckets = allowed_buckets.map_err(ConfigError::AllowedBucket)?;
-        if let Some(bucket) = default_bucket
-            .filter(|bucket| !allowed_buckets.is_empty() && !allowed_buckets.contains(bucket))
-        {
+        let allowed_buckets = self.buckets.check()?;
+        if let Some(bucket) = default_bucket.filter(|name| allowed_buckets.check(name).is_err()) {
             return Err(ConfigError::DefaultBucket(bucket.clone()));
         }
         let origins = self.cors_origin.iter().map(|text| origin(text));
@@ -169,7 +159,9 @@ mod tests {
     #[test]
     fn the_default_bucket_must_be_allowed() {
         let args = DoorArgs {
-            allow_bucket: vec!["one".to_owned()],
+            buckets: BucketArgs {
+                allow_bucket: vec!["one".to_owned()],
+            },
             ..DoorArgs::default()
         };
         assert!(args.check(Some(&Bucket::new("one").unwrap())).is_ok());

@@ -11,6 +11,7 @@
 //! | [`runs`] | how long manifests may take |
 //! | [`serve`] | the listener, who may come in, and bounds |
 
+pub mod buckets;
 pub mod door;
 pub mod limits;
 pub mod link_keys;
@@ -22,6 +23,7 @@ pub mod store;
 
 use std::path::PathBuf;
 
+pub use buckets::BucketArgs;
 pub use door::DoorArgs;
 pub use limits::LimitArgs;
 pub use link_keys::{LinkKeys, LinkKeysError};

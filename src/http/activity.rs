@@ -126,12 +126,10 @@ impl Activity {
             };
             let (since, limit, why) = match (doing, stuck) {
                 (Doing::Nothing(since), _) => (since, (patience.idle)(), Overdue::Idle),
+                (Doing::New(since), _) => (since, patience.head, Overdue::Silent),
                 // The end of an answer may still be on its way, and HTTP/2 tells as it comes.
-                (Doing::New(_) | Doing::Head(_), Some(since)) => {
-                    (since, (patience.idle)(), Overdue::Idle)
-                }
+                (Doing::Head(_), Some(since)) => (since, (patience.idle)(), Overdue::Idle),
                 (Doing::Answers(_), Some(since)) => (since, patience.stall, Overdue::Stalled),
-                (Doing::New(since), None) => (since, patience.head, Overdue::Silent),
                 (Doing::Head(since), None) => (since, patience.head, Overdue::Head),
                 (Doing::Answers(_), None) => (Instant::now(), Duration::MAX, Overdue::Idle),
             };

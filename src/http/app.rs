@@ -5,12 +5,16 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::caller::Caller;
 use super::door::Door;
 use super::links::Links;
+use super::query::Query;
+use super::record::Details;
 use super::tally::Tally;
 use super::{Problem, ServerConfig};
+use crate::job::Target;
 use crate::job::queue::Queue;
 use crate::manifest::Selection;
 use crate::store::Bucket;
@@ -38,7 +42,7 @@ impl App {
             config.public_url.as_ref(),
         );
         App {
-            links: Links::new(&config.store, &config.links, &config.memory),
+            links: Links::new(&config),
             tally: Arc::default(),
             stopping: CancellationToken::new(),
             config: Arc::new(config),
@@ -65,6 +69,23 @@ impl App {
         Ok(selection.apart_from(&self.config.links.state_prefix))
     }
 
+    /// The selection that a query names, as `bucket`, `prefix` and `include`; the log tells it.
+    ///
+    /// # Errors
+    /// 400 `malformed-query`; else as [`App::selection`].
+    pub fn selection_of(
+        &self,
+        caller: &Caller,
+        query: &Query,
+        details: &Details,
+    ) -> Result<Selection, Problem> {
+        let include: Vec<String> = query.all("include").map(str::to_owned).collect();
+        let (bucket, prefix) = (query.one("bucket")?, query.one("prefix")?);
+        let selection = self.selection(caller, bucket, prefix, &include)?;
+        details.selection(selection.bucket().as_str(), selection.prefix());
+        Ok(selection)
+    }
+
     /// The bucket that a request means.
     ///
     /// # Errors
@@ -77,10 +98,20 @@ impl App {
                 default.ok_or_else(Problem::no_bucket)?
             }
         };
-        let allowed = &self.config.door.allowed_buckets;
-        match allowed.is_empty() || allowed.contains(&bucket) {
-            true => Ok(bucket),
-            false => Err(Problem::bucket_not_allowed(bucket.as_str())),
+        self.config.door.allowed_buckets.check(&bucket)?;
+        Ok(bucket)
+    }
+
+    /// Whether the archive of a link may be handed out from there. Who may write the queue names the place, and not only
+    /// the API.
+    ///
+    /// # Errors
+    /// 403 `bucket-not-allowed`.
+    pub fn may_hand_out(&self, target: &Target, link: Uuid) -> Result<(), Problem> {
+        let space = self.config.links.space.as_ref();
+        match space.is_some_and(|space| target.is_of_link(link, space)) {
+            true => Ok(()),
+            false => Ok(self.config.door.allowed_buckets.check(&target.bucket)?),
         }
     }
 

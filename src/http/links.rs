@@ -10,13 +10,13 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use uuid::Uuid;
 
-use super::Problem;
 use super::access::Passphrases;
 use super::caller::Caller;
 use super::json::Bounds;
 use super::keys::Scope;
 use super::record::Details;
 use super::routes::App;
+use super::{Problem, ServerConfig};
 use crate::download::Scanner;
 use crate::link::{Grant, KeyRing};
 use crate::manifest::freeze::Scan;
@@ -25,8 +25,6 @@ use crate::manifest::stored::Row;
 use crate::manifest::{
     Chosen, Downloads, Issued, Library, LibraryError, Open, StateSpace, Wish, issue,
 };
-use crate::read_ahead::MemoryBudget;
-use crate::store::Store;
 
 pub mod request;
 
@@ -56,11 +54,13 @@ pub struct Links {
 }
 
 impl Links {
-    /// The links in `config`'s place, if it has one.
-    pub fn new(store: &Store, config: &LinkConfig, memory: &MemoryBudget) -> Option<Links> {
+    /// The links in the server's place for them, if it has one.
+    pub fn new(server: &ServerConfig) -> Option<Links> {
+        let (store, config) = (&server.store, &server.links);
         let space = config.space.clone()?;
-        let library = Library::new(store, space.clone(), memory);
-        let library = library.trusting(config.trusted_for);
+        let library = Library::new(store, space.clone(), &server.memory)
+            .trusting(config.trusted_for)
+            .reading_only(&server.door.allowed_buckets);
         Some(Links {
             downloads: Downloads::new(store, space, config.trusted_for),
             passphrases: Passphrases::default(),

@@ -106,7 +106,7 @@ use crate::job::queue::Queue;
 use crate::manifest::Watch;
 use crate::read_ahead::MemoryBudget;
 use crate::store::embedded::EmbeddedStore;
-use crate::store::{Bucket, Store};
+use crate::store::{AllowedBuckets, Bucket, Store};
 
 /// What a server needs to know; all of it checked.
 #[derive(Clone)]
@@ -144,8 +144,8 @@ pub struct ServerConfig {
 /// What the door goes by, apart from keys.
 #[derive(Clone, Debug)]
 pub struct DoorConfig {
-    /// The buckets that may be asked for; all where empty.
-    pub allowed_buckets: Vec<Bucket>,
+    /// The buckets that requests, stored manifests and jobs may name.
+    pub allowed_buckets: AllowedBuckets,
     /// The origins whose pages may read answers.
     pub origins: Origins,
     /// The proxies whose word about the client is taken.
@@ -169,7 +169,7 @@ impl DoorConfig {
 impl Default for DoorConfig {
     fn default() -> Self {
         DoorConfig {
-            allowed_buckets: Vec::new(),
+            allowed_buckets: AllowedBuckets::default(),
             origins: Origins::default(),
             proxies: TrustedProxies::default(),
             log_addresses: true,

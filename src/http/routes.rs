@@ -18,8 +18,8 @@ use super::problem::ProblemDetails;
 use super::record::Details;
 use super::service::Service;
 use super::{
-    DoorConfig, Problem, access, api, archive, handout, jobs, links, manifests, operators, page,
-    zip,
+    DoorConfig, Limits, Problem, access, api, archive, handout, jobs, links, manifests, operators,
+    page, zip,
 };
 use crate::link::without_token;
 
@@ -82,33 +82,25 @@ impl Service {
 
     /// The service for operators, on a listener of its own: nothing but health and metrics, without a key.
     pub fn for_operators(app: App) -> Service {
-        let limits = app.config.limits;
-        Service {
-            router: finished(Router::new().route("/metrics", get(metrics)), app),
-            embedded: None,
-            below: String::new(),
-            door: DoorConfig::default(),
-            tally: Arc::default(),
-            limits,
-            quiet: false,
-        }
+        let (door, limits) = (DoorConfig::default(), app.config.limits);
+        let metrics = Router::new().route("/metrics", get(metrics));
+        Service::beside(finished(metrics, app), door, limits)
     }
 
     /// The service for who speaks HTTP where TLS is spoken: nothing is answered, and nobody is sent elsewhere, because what
     /// they sent has been read on the way already.
     pub fn unencrypted(app: App) -> Service {
-        let (door, tally) = (app.config.door.clone(), app.tally.clone());
-        let limits = app.config.limits;
+        let (door, limits, tally) = (
+            app.config.door.clone(),
+            app.config.limits,
+            app.tally.clone(),
+        );
+        let router = Router::new()
+            .fallback(|| async { Problem::unencrypted() })
+            .with_state(app);
         Service {
-            router: Router::new()
-                .fallback(|| async { Problem::unencrypted() })
-                .with_state(app),
-            embedded: None,
-            below: String::new(),
-            door,
             tally,
-            limits,
-            quiet: false,
+            ..Service::beside(router, door, limits)
         }
     }
 
@@ -116,21 +108,14 @@ impl Service {
     /// come back. Whether the server is ready has nothing to do with it: balancers would take its load to the others.
     pub fn full(app: App, limit: Limit) -> Service {
         let (door, limits) = (app.config.door.clone(), app.config.limits);
-        let router = Router::new()
-            .route("/metrics", get(metrics_for))
-            .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard))
+        let router = guarded_metrics(&app)
             .route("/healthz", get(health))
             .route("/readyz", get(ready))
             .fallback(move || async move { Problem::no_place(limit, &limits) })
             .with_state(app);
         Service {
-            router,
-            embedded: None,
-            below: String::new(),
-            door,
-            tally: Arc::default(),
-            limits,
             quiet: true,
+            ..Service::beside(router, door, limits)
         }
     }
 
@@ -141,16 +126,18 @@ impl Service {
             let open = Router::new().route("/metrics", get(metrics));
             (DoorConfig::default(), open)
         } else {
-            let guarded = Router::new()
-                .route("/metrics", get(metrics_for))
-                .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard));
-            (app.config.door.clone(), guarded)
+            (app.config.door.clone(), guarded_metrics(&app))
         };
         let limits = app.config.limits;
         let router = metrics
             .route("/healthz", get(health))
             .fallback(|| async { Problem::stopping() })
             .with_state(app);
+        Service::beside(router, door, limits)
+    }
+
+    /// A service beside the one for clients: it has no store, and a tally of its own.
+    fn beside(router: Router, door: DoorConfig, limits: Limits) -> Service {
         Service {
             router,
             embedded: None,
@@ -161,6 +148,13 @@ impl Service {
             quiet: false,
         }
     }
+}
+
+/// Metrics behind the door.
+fn guarded_metrics(app: &App) -> Router<App> {
+    Router::new()
+        .route("/metrics", get(metrics_for))
+        .route_layer(axum::middleware::from_fn_with_state(app.clone(), guard))
 }
 
 /// What every service answers.

@@ -65,19 +65,12 @@ pub async fn live(
         &["bucket", "prefix", "include", "filename", "method"],
     )?;
     let packing = packing(query.one("method")?)?;
-    let include: Vec<String> = query.all("include").map(str::to_owned).collect();
-    let selection = app.selection(
-        &caller,
-        query.one("bucket")?,
-        query.one("prefix")?,
-        &include,
-    )?;
+    let selection = app.selection_of(&caller, &query, &details)?;
     let file_name = disposition::zip_name(
         query.one("filename")?,
         selection.bucket().as_str(),
         selection.prefix(),
     );
-    details.selection(selection.bucket().as_str(), selection.prefix());
     if headers.get_all(header::RANGE).iter().any(skips_the_start) {
         return Err(Problem::not_resumable());
     }

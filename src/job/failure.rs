@@ -5,7 +5,7 @@ use super::order::Target;
 use crate::download::DownloadError;
 use crate::manifest::LibraryError;
 use crate::read_ahead::Overloaded;
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::{NotAllowed, StoreError, StoreErrorKind};
 use crate::verify::SourceError;
 
 /// Why a job did not come to its end.
@@ -20,6 +20,9 @@ pub enum Failure {
     /// Its manifest is gone, broken or unreadable.
     #[error("the manifest cannot be packaged: {0}")]
     Manifest(#[from] LibraryError),
+    /// It is for a bucket that is not served.
+    #[error("the archive cannot be written: {0}")]
+    Bucket(#[from] NotAllowed),
     /// An object is not what its row says, or cannot be read.
     #[error("the archive cannot be made: {0}")]
     Archive(#[from] DownloadError),

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::manifest::StateSpace;
+use crate::manifest::library::StateKey;
 use crate::store::Bucket;
 
 /// What is to be packaged.
@@ -35,6 +36,13 @@ pub struct Target {
     pub bucket: Bucket,
     /// Its key.
     pub key: String,
+}
+
+impl Target {
+    /// Whether this is where an archive is kept for its link alone, among sheaf's own objects.
+    pub fn is_of_link(&self, link: Uuid, space: &StateSpace) -> bool {
+        self.bucket == space.bucket && self.key == space.key(StateKey::Package(link))
+    }
 }
 
 /// How the bytes of objects get into the archive.

@@ -16,7 +16,9 @@ use uuid::Uuid;
 use super::stored::{CONTENT_TYPE, Frozen, LARGEST, StoredError};
 use crate::read_ahead::{Keeper, MemoryBudget, Overloaded};
 use crate::store::state::Incoming;
-use crate::store::{Bucket, PartWriter, Store, StoreError, StoreErrorKind, WriteError};
+use crate::store::{
+    AllowedBuckets, Bucket, NotAllowed, PartWriter, Store, StoreError, StoreErrorKind, WriteError,
+};
 use shelves::{Book, Shelves};
 
 mod notes;
@@ -58,6 +60,9 @@ pub enum LibraryError {
         /// What there is.
         total: usize,
     },
+    /// Its objects are in a bucket that is not served.
+    #[error(transparent)]
+    Bucket(#[from] NotAllowed),
     /// There is no memory for it now.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
@@ -82,6 +87,7 @@ pub struct Library {
     space: StateSpace,
     budget: MemoryBudget,
     trusted_for: Duration,
+    allowed: AllowedBuckets,
     shelves: Arc<Shelves>,
 }
 
@@ -96,6 +102,7 @@ impl Library {
             space,
             budget: budget.clone(),
             trusted_for: TRUSTED_FOR,
+            allowed: AllowedBuckets::default(),
             shelves,
         }
     }
@@ -112,6 +119,20 @@ impl Library {
     /// How long an open manifest is taken for current.
     pub fn trusted_for(&self) -> Duration {
         self.trusted_for
+    }
+
+    /// The same, which opens no manifest of objects in other buckets than these.
+    #[must_use]
+    pub fn reading_only(self, allowed: &AllowedBuckets) -> Library {
+        Library {
+            allowed: allowed.clone(),
+            ..self
+        }
+    }
+
+    /// Where the manifests are.
+    pub fn space(&self) -> &StateSpace {
+        &self.space
     }
 
     /// The memory that manifests and downloads share.
@@ -226,6 +247,8 @@ impl Library {
             return Err(LibraryError::Broken { key });
         }
         let bucket = Bucket::new(&frozen.header().bucket).map_err(|_| StoredError::Count)?;
+        // Whoever may write where manifests are stored could have made this one up.
+        self.allowed.check(&bucket)?;
         let open = Open::new(id, bucket, frozen).within(kept)?;
         Ok((Arc::new(open), whole.etag))
     }

@@ -44,23 +44,23 @@ pub(super) fn start<R: Reads>(
         let read = read(&reads, &order, &buffer, &traffic).await;
         drop(under_way);
         match read {
-            Ok(Some(crc32)) => buffer.finish_hashed(crc32),
-            Ok(None) => buffer.finish(&share),
+            Ok(crc32) if order.hash_only => buffer.finish_hashed(crc32),
+            Ok(_) => buffer.finish(&share),
             Err(error) => buffer.fail(error),
         }
     })))
 }
 
+/// Reads the piece, and returns its CRC-32.
+///
 /// Reads once more, once, where the bytes are not what the store's checksum says and nothing of them was passed on: a bit
 /// that was flipped on the way is mended so. What comes then stands, and is for the taker to judge.
-///
-/// The CRC-32 is that of bytes that were not kept.
 async fn read<R: Reads>(
     reads: &R,
     order: &Order,
     buffer: &Buffer,
     traffic: &Traffic,
-) -> Result<Option<u32>, StoreError> {
+) -> Result<u32, StoreError> {
     let object = &order.span.object;
     if order.stored && order.range != (0..object.size) {
         // Ranged answers have no checksum, so it is asked for beside them.
@@ -70,12 +70,12 @@ async fn read<R: Reads>(
         };
         let both = async { tokio::try_join!(body(reads, order, buffer, traffic), stored) };
         let (came, ()) = Box::pin(both).await?;
-        return Ok(order.hash_only.then_some(came.computed));
+        return Ok(came.computed);
     }
     let came = body(reads, order, buffer, traffic).await?;
     let is_right = came.stored.is_none_or(|stored| stored == came.computed);
     if is_right || !order.whole {
-        return Ok(order.hash_only.then_some(came.computed));
+        return Ok(came.computed);
     }
     let key = object.key.as_str();
     measure::store_retry("checksum");
@@ -85,7 +85,7 @@ async fn read<R: Reads>(
     );
     buffer.clear();
     let came = Box::pin(body(reads, order, buffer, traffic)).await?;
-    Ok(order.hash_only.then_some(came.computed))
+    Ok(came.computed)
 }
 
 /// What is known of a body when all of it has come.

@@ -4,6 +4,7 @@
 //!
 //! | file | operation |
 //! |---|---|
+//! | [`allowed`] | which buckets may be touched |
 //! | [`connect`] | credentials, endpoint, connection pool → [`Store`] |
 //! | [`list`] | ListObjectsV2, many pages at once |
 //! | [`versions`] | ListObjectVersions: what is the latest |
@@ -19,6 +20,7 @@
 //! | [`error`] | what went wrong, told to a person |
 //! | [`embedded`] | a store of our own over a plain folder |
 
+pub mod allowed;
 pub mod checksum;
 pub mod connect;
 pub mod embedded;
@@ -46,6 +48,7 @@ use aws_sdk_s3::types::RequestPayer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::Semaphore;
 
+pub use allowed::{AllowedBuckets, NotAllowed};
 pub use checksum::Headed;
 pub use connect::{ConnectError, Identity, StoreOptions};
 pub use error::{StoreError, StoreErrorKind};

@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 mod support;
 
+mod allowed;
 mod api;
 mod archives;
 mod browser;

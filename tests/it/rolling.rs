@@ -3,8 +3,8 @@
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::chaos::clients::Client;
 use crate::links::create;
+use crate::support::clients::Client;
 use crate::support::nginx::Nginx;
 use crate::support::server::Server;
 use crate::support::synthetic::faults::{Gate, Mishap, Rule};

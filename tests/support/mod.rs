@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`browser`] | a real browser, driven by tests |
 //! | [`client`] | plain HTTP GETs, measured as they come |
+//! | [`clients`] | clients as their users call them, which say whether they have the file |
 //! | [`cut`] | a TCP connection that can be cut at a byte |
 //! | [`described`] | answers held against the description of the API |
 //! | [`downloaders`] | the programs with which people download |
@@ -33,6 +34,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod clients;
 pub mod cut;
 pub mod described;
 pub mod downloaders;

@@ -39,9 +39,10 @@ pub fn state_in(home: &Path) -> PathBuf {
 }
 
 impl Sheaf {
-    /// The binary, with nothing of the environment.
+    /// The binary, or the one that `SHEAF_TEST_PROGRAM` names, with nothing of the environment.
     pub fn bare() -> Sheaf {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sheaf"));
+        let program = std::env::var_os("SHEAF_TEST_PROGRAM");
+        let mut command = Command::new(program.unwrap_or(env!("CARGO_BIN_EXE_sheaf").into()));
         command.env_clear();
         Sheaf(command)
     }

@@ -29,7 +29,7 @@ use uuid::Uuid;
 use super::Problem;
 use super::caller::Caller;
 use super::json::Bounds;
-use super::links;
+use super::links::{self, Links};
 use super::record::Details;
 use super::routes::App;
 use crate::job::queue::{Job, NewJob, Queue};
@@ -37,7 +37,8 @@ use crate::job::run::{Ask, PACKAGE};
 use crate::job::{Order, Target};
 use crate::link::{Grant, InvalidLink};
 use crate::manifest::issue::unix;
-use crate::manifest::{Issued, Open};
+use crate::manifest::library::StateKey;
+use crate::manifest::{Issued, Open, StateSpace};
 use request::{JobRequest, Source};
 use view::JobView;
 
@@ -85,7 +86,7 @@ pub async fn create(
         let open = links.library.open(manifest).await?;
         details.link(manifest);
         if made.is_none() {
-            links::Links::may(&caller, &open)?;
+            Links::may(&caller, &open)?;
             let expires = open.frozen.header().expires;
             if expires <= unix(SystemTime::now()) {
                 return Err(InvalidLink::Expired(Grant {
@@ -95,8 +96,8 @@ pub async fn create(
                 .into());
             }
         }
-        let target = target.unwrap_or_else(|| own_target(&app, &open));
-        enter(&app, queue, &caller, &open, target, &options).await
+        let target = target.unwrap_or_else(|| own_target(links.library.space(), &open));
+        enter(links, queue, &caller, &open, target, &options).await
     };
     let id = match entered.await {
         Ok(id) => id,
@@ -119,7 +120,7 @@ pub async fn create(
 }
 
 async fn enter(
-    app: &App,
+    links: &Links,
     queue: &Queue,
     caller: &Caller,
     open: &Open,
@@ -127,10 +128,9 @@ async fn enter(
     options: &request::Options,
 ) -> Result<String, Problem> {
     let header = open.frozen.header();
-    let space = app.config.links.space.clone();
     let order = Order {
         manifest: open.id,
-        state: space.ok_or_else(Problem::no_state_bucket)?,
+        state: links.library.space().clone(),
         target,
         method: options.method,
         verify: options.verify,
@@ -160,19 +160,10 @@ async fn enter(
 }
 
 /// Among sheaf's own objects, where it goes with its link.
-fn own_target(app: &App, open: &Open) -> Target {
-    let space = app.config.links.space.clone();
-    let key = crate::manifest::library::StateKey::Package(open.id);
-    match space {
-        Some(space) => Target {
-            key: space.key(key),
-            bucket: space.bucket,
-        },
-        // Without a space there are no links, so that nobody comes here.
-        None => Target {
-            key: open.id.to_string(),
-            bucket: open.bucket.clone(),
-        },
+fn own_target(space: &StateSpace, open: &Open) -> Target {
+    Target {
+        bucket: space.bucket.clone(),
+        key: space.key(StateKey::Package(open.id)),
     }
 }
 

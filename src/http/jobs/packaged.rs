@@ -37,7 +37,7 @@ pub(in crate::http) async fn of(app: &App, open: &Open) -> Option<Packaged> {
 /// Redirects to a presigned URL of the packaged archive, which saves it under the link's name.
 ///
 /// # Errors
-/// 403 and 410 for links that are of no use; 404 `not-packaged`.
+/// 403 and 410 for links that are of no use; 403 `bucket-not-allowed`; 404 `not-packaged`.
 #[utoipa::path(
     get,
     path = "/d/{link}/packaged",
@@ -58,6 +58,7 @@ pub async fn redirect(
     let grant = links.grant(&token, &details)?;
     let open = links.open(grant, &details).await?;
     let packaged = of(&app, &open).await.ok_or_else(Problem::not_packaged)?;
+    app.may_hand_out(&packaged.target, open.id)?;
     let now = SystemTime::now();
     let rest = Duration::from_secs(grant.expires.saturating_sub(unix(now)).max(1));
     let name = disposition::attachment(&open.frozen.header().filename);

@@ -135,14 +135,15 @@ impl JobView {
             let base = app.base_url(headers)?;
             Some(format!("{base}/d/{}", links.keys.sign(link, ask.expires)))
         });
-        let url = match &packaged {
+        let at = packaged.as_ref().map(|packaged| &packaged.target);
+        let url = match at.filter(|at| app.may_hand_out(at, link).is_ok()) {
             None => None,
-            Some(packaged) => Some(
+            Some(at) => Some(
                 app.config
                     .store
                     .presign_get(
-                        &packaged.target.bucket,
-                        &packaged.target.key,
+                        &at.bucket,
+                        &at.key,
                         None,
                         now,
                         app.config.expires_in.max(Duration::from_secs(1)),

@@ -64,7 +64,10 @@ pub async fn places(State(app): State<App>, Extension(caller): Extension<Caller>
         bucket: bucket.to_owned(),
         prefix: prefix.to_owned(),
     };
-    let (allowed, default) = (&app.config.door.allowed_buckets, &app.config.default_bucket);
+    let (allowed, default) = (
+        app.config.door.allowed_buckets.named(),
+        &app.config.default_bucket,
+    );
     let places = match caller.scopes() {
         [] if allowed.is_empty() => default
             .iter()

@@ -64,14 +64,7 @@ pub async fn count(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["bucket", "prefix", "include"])?;
-    let include: Vec<String> = query.all("include").map(str::to_owned).collect();
-    let selection = app.selection(
-        &caller,
-        query.one("bucket")?,
-        query.one("prefix")?,
-        &include,
-    )?;
-    details.selection(selection.bucket().as_str(), selection.prefix());
+    let selection = app.selection_of(&caller, &query, &details)?;
     let pages = app
         .config
         .store

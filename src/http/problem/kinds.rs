@@ -224,6 +224,11 @@ pub const LINK: &[Kind] = &[
         403,
         "The token is not valid: cut short, changed, or signed with another key.",
     ),
+    kind(
+        "bucket-not-allowed",
+        403,
+        "The server does not serve the bucket.",
+    ),
     kind("link-expired", 410, "The link has expired."),
     kind(
         "link-revoked",

@@ -192,6 +192,7 @@ impl From<LibraryError> for Problem {
                 "The link's manifest is too large for this server",
                 detail,
             ),
+            LibraryError::Bucket(error) => Problem::from(error),
             LibraryError::Overloaded(_) => Problem::overloaded(detail),
             LibraryError::Stored(_) => Problem::new(
                 StatusCode::BAD_GATEWAY,

@@ -6,7 +6,7 @@ use super::{Problem, RETRY_AFTER};
 use crate::http::Limits;
 use crate::http::excess::Limit;
 use crate::manifest::InvalidSelection;
-use crate::store::InvalidBucket;
+use crate::store::{InvalidBucket, NotAllowed};
 
 impl Problem {
     pub(in crate::http) fn not_found(path: &str) -> Problem {
@@ -193,15 +193,6 @@ impl Problem {
         )
     }
 
-    pub(in crate::http) fn bucket_not_allowed(bucket: &str) -> Problem {
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "bucket-not-allowed",
-            "Bucket not allowed",
-            format!("this server does not serve the bucket {bucket:?}; see --allow-bucket"),
-        )
-    }
-
     pub(in crate::http) fn malformed_host() -> Problem {
         Problem::new(
             StatusCode::BAD_REQUEST,
@@ -258,6 +249,17 @@ impl Problem {
 impl From<InvalidSelection> for Problem {
     fn from(error: InvalidSelection) -> Problem {
         Problem::malformed_selection(error.to_string())
+    }
+}
+
+impl From<NotAllowed> for Problem {
+    fn from(error: NotAllowed) -> Problem {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "bucket-not-allowed",
+            "Bucket not allowed",
+            error.to_string(),
+        )
     }
 }
 

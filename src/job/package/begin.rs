@@ -138,7 +138,8 @@ impl Manifest {
         order: &Order,
         checkpoint: &Checkpoint,
     ) -> Result<Manifest, Failure> {
-        let library = Library::new(&means.store, order.state.clone(), &means.budget);
+        let library = Library::new(&means.store, order.state.clone(), &means.budget)
+            .reading_only(&means.allowed);
         let open = library.open(order.manifest).await?;
         library.load_learned(&open).await;
         for &(row, crc32) in &checkpoint.learned {

@@ -40,7 +40,7 @@ use super::{Checkpoint, Desk, Failure, Order, Packaged, PartsDone};
 use crate::download::Scanner;
 use crate::manifest::Open;
 use crate::read_ahead::{BucketReads, MemoryBudget};
-use crate::store::{ResumableUpload, Store};
+use crate::store::{AllowedBuckets, NotAllowed, ResumableUpload, Store};
 use begin::Begun;
 use known::Known;
 use plan::Plan;
@@ -52,6 +52,18 @@ pub struct Means {
     pub store: Store,
     /// The memory that downloads and jobs share.
     pub budget: MemoryBudget,
+    /// Where objects may be read, and archives written.
+    pub allowed: AllowedBuckets,
+}
+
+impl Means {
+    /// Whether a job is for a place that it may write to. Who may write the queue names it, and not only the API.
+    fn allow(&self, order: &Order) -> Result<(), NotAllowed> {
+        match order.target.is_of_link(order.manifest, &order.state) {
+            true => Ok(()),
+            false => self.allowed.check(&order.target.bucket),
+        }
+    }
 }
 
 /// A job whose upload was begun.
@@ -83,6 +95,7 @@ pub async fn package(
     checkpoint: Option<Checkpoint>,
     desk: &Desk,
 ) -> Result<Packaged, Failure> {
+    means.allow(order)?;
     let mut checkpoint = checkpoint.unwrap_or_default();
     let outcome = whole(means, order, &mut checkpoint, desk).await;
     if let Err(failure) = &outcome
@@ -139,6 +152,7 @@ pub async fn prepare(
     checkpoint: Option<Checkpoint>,
     desk: &Desk,
 ) -> Result<Checkpoint, Failure> {
+    means.allow(order)?;
     let mut checkpoint = checkpoint.unwrap_or_default();
     match begin::begin(means, order, &mut checkpoint, desk).await? {
         Begun::Stands(..) => Ok(Checkpoint::default()),
@@ -158,6 +172,7 @@ pub async fn package_parts(
     numbers: RangeInclusive<usize>,
     desk: &Desk,
 ) -> Result<PartsDone, Failure> {
+    means.allow(order)?;
     if numbers.is_empty() {
         return Ok(PartsDone::default());
     }
@@ -184,11 +199,16 @@ pub async fn package_parts(
     })
 }
 
-/// Takes back what is left of a job that nobody will go on with.
+/// Takes back what is left of a job that nobody will go on with. Of one for a place that it may not write to, nothing is
+/// looked for.
 ///
 /// # Errors
 /// As the store says; what is gone already is no error.
 pub async fn abandon(means: &Means, order: &Order, checkpoint: &Checkpoint) -> Result<(), Failure> {
+    if let Err(error) = means.allow(order) {
+        tracing::warn!(%error, "what a job may have left there is not taken back");
+        return Ok(());
+    }
     begin::take_back(means, order, checkpoint).await?;
     Ok(trace::forget(&means.store, order).await?)
 }

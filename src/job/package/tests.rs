@@ -12,10 +12,10 @@ use crate::download::{DownloadError, FrozenArchive};
 use crate::job::{Keep, Method, Target, Unsaved, Verify};
 use crate::manifest::library::StateKey;
 use crate::manifest::stored::{Freezer, Row};
-use crate::manifest::{Library, StateSpace};
+use crate::manifest::{Library, LibraryError, StateSpace};
 use crate::store::embedded::{BUCKET, EmbeddedStore};
 use crate::store::upload::MIN_PART;
-use crate::store::{Bucket, StoreErrorKind, StoreOptions};
+use crate::store::{AllowedBuckets, Bucket, StoreErrorKind, StoreOptions};
 
 mod kept;
 mod resumed;
@@ -72,7 +72,11 @@ impl Place {
         };
         Place {
             library: Library::new(&store, space, &budget),
-            means: Means { store, budget },
+            means: Means {
+                store,
+                budget,
+                allowed: AllowedBuckets::default(),
+            },
             dir,
         }
     }

@@ -12,6 +12,7 @@ use sheaf::job::{
 use sheaf::manifest::stored::{Freezer, Row};
 use sheaf::manifest::{Library, StateSpace};
 use sheaf::read_ahead::{BucketReads, MemoryBudget};
+use sheaf::store::AllowedBuckets;
 use sheaf::store::upload::MIN_PART;
 
 use crate::target::Target;
@@ -43,6 +44,7 @@ fn means(target: &Target) -> Means {
     Means {
         store: target.store.clone(),
         budget: MemoryBudget::new(64 << 20),
+        allowed: AllowedBuckets::default(),
     }
 }
 

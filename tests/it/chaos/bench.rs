@@ -9,11 +9,11 @@ use bytes::Bytes;
 use serde_json::json;
 use sheaf::store::embedded::{self, EmbeddedStore};
 
-use super::clients::Ended;
 use super::plan::{Event, Kind, Plan, content};
 use super::{changes, target};
 use crate::links::create;
 use crate::support::client;
+use crate::support::clients::Ended;
 use crate::support::nginx::Nginx;
 use crate::support::readers::Reader;
 use crate::support::sdk;

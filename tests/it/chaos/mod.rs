@@ -5,7 +5,6 @@
 //! the command that runs it again. `SHEAF_CHAOS_SEED=n` runs one alone, `SHEAF_CHAOS_RUNS=n` runs the first n.
 
 mod bench;
-pub mod clients;
 mod plan;
 
 use std::time::Duration;

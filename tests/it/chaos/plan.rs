@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::clients::Client;
+use crate::support::clients::Client;
 use crate::support::random::Random;
 use crate::support::wire::{Harm, What, Which};
 

@@ -178,3 +178,32 @@ async fn a_false_claim_of_an_object_in_several_parts_ends_the_job() {
     assert!(place.object(KEY).await.is_none());
     place.nothing_is_left().await;
 }
+
+#[tokio::test]
+async fn a_job_reads_from_and_writes_to_allowed_buckets_alone() {
+    let place = Place::new();
+    let order = place.frozen(&[(1000, true)]).await;
+    let elsewhere = Bucket::new("elsewhere").unwrap();
+    let means = Means {
+        allowed: AllowedBuckets::new(vec![elsewhere]),
+        ..place.means.clone()
+    };
+    let (desk, _) = desk();
+    let failure = package(&means, &order, None, &desk).await.unwrap_err();
+    assert!(matches!(failure, Failure::Bucket(_)), "{failure}");
+    assert!(!failure.can_pass());
+    // Its link's own place may be written to, but the objects are where nothing may be read.
+    let order = Order {
+        target: Target {
+            bucket: order.state.bucket.clone(),
+            key: order.state.key(StateKey::Package(order.manifest)),
+        },
+        ..order
+    };
+    let failure = package(&means, &order, None, &desk).await.unwrap_err();
+    let is_of_manifest = matches!(failure, Failure::Manifest(LibraryError::Bucket(_)));
+    assert!(is_of_manifest, "{failure}");
+    assert!(!failure.can_pass());
+    place.nothing_is_left().await;
+    package(&place.means, &order, None, &desk).await.unwrap();
+}

@@ -1,4 +1,5 @@
-//! The clients of a run: each downloads a URL as its users would, and says whether it has the file.
+//! Clients that download a URL as their users would, go on after a break where they can, and say whether they have the
+//! file.
 
 use std::fs;
 use std::path::Path;
@@ -8,9 +9,9 @@ use bytes::BytesMut;
 use http::StatusCode;
 use http_body_util::BodyExt;
 
-use crate::support::client;
-use crate::support::downloaders::download;
-use crate::support::tools::tool;
+use super::client;
+use super::downloaders::download;
+use super::tools::tool;
 
 /// How often a client that goes on does so.
 const TRIES: usize = 30;
