@@ -184,12 +184,18 @@ pub async fn package_parts(
     })
 }
 
-/// Takes back what is left of a job that nobody will go on with.
+/// Takes back what is left of a job that nobody will go on with, an archive included that it put together and could not
+/// read back.
 ///
 /// # Errors
 /// As the store says; what is gone already is no error.
 pub async fn abandon(means: &Means, order: &Order, checkpoint: &Checkpoint) -> Result<(), Failure> {
+    let has_written = begin::has_written(means, order, checkpoint).await?;
     begin::take_back(means, order, checkpoint).await?;
+    if has_written {
+        let target = &order.target;
+        means.store.delete(&target.bucket, &target.key).await?;
+    }
     Ok(trace::forget(&means.store, order).await?)
 }
 
