@@ -23,6 +23,9 @@ use crate::support::wire::{Harm, What, Which, Wire};
 /// What every replica signs its links with.
 const LINK_KEYS: &str = "chaos:00112233445566778899aabbccddeeff";
 
+/// After so long an answer of the store stands still: longer than a busy machine takes to give one.
+const READ_TIMEOUT: &str = "8s";
+
 /// As the README recommends, so that a link's URL is the one that its client asked for.
 const NGINX: &str = "proxy_http_version 1.1; proxy_buffering off;";
 
@@ -212,7 +215,15 @@ pub fn over(command: &mut Command, to_store: &Wire, place: &Place) {
         .env("AWS_ACCESS_KEY_ID", keys.access_key_id())
         .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key())
         .env("SHEAF_LINK_KEYS", LINK_KEYS)
-        .env("SHEAF_READ_TIMEOUT", "2s");
+        .env("SHEAF_READ_TIMEOUT", READ_TIMEOUT);
+    patient(command);
+}
+
+/// On a machine that is busy with something else, nobody is given up for being slow.
+pub fn patient(command: &mut Command) {
+    for variable in ["SHEAF_HEADER_TIMEOUT", "SHEAF_BODY_TIMEOUT"] {
+        command.env(variable, "5m");
+    }
 }
 
 /// An archive holds the planned objects, as another program reads it.

@@ -34,7 +34,7 @@ const RUNS: u64 = 50;
 const AT_ONCE: u64 = 4;
 
 /// No run takes longer, on a busy machine either.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name)

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use aws_sdk_s3::Client as S3;
 use aws_sdk_s3::config::Credentials;
+use aws_sdk_s3::config::retry::RetryConfig;
 use bytes::Bytes;
 use serde_json::json;
 use sheaf::store::embedded::{self, EmbeddedStore};
 
+use super::bench::patient;
 use crate::links::create;
 use crate::support::client;
 use crate::support::sdk;
@@ -58,6 +60,7 @@ impl Shared {
                 continue;
             };
             let straight = Server::with(|command, _| {
+                patient(command);
                 command
                     .env("S3_ENDPOINT_URL", &store.endpoint)
                     .env("AWS_ACCESS_KEY_ID", store.credentials.access_key_id())
@@ -251,13 +254,17 @@ impl Place {
     }
 }
 
+/// It asks again where a connection was closed meanwhile.
 fn bare(endpoint: &str, credentials: &Credentials) -> S3 {
-    sdk::client_with(endpoint, credentials.clone(), sdk::over_http())
+    let once = sdk::client_with(endpoint, credentials.clone(), sdk::over_http());
+    let retries = RetryConfig::standard().with_max_attempts(5);
+    S3::from_conf(once.config().to_builder().retry_config(retries).build())
 }
 
 /// The real binary as a store over a folder.
 fn serve(folder: &Path, state: &Path) -> Server {
     Server::with(|command, _| {
+        patient(command);
         command
             .arg("--local")
             .arg(folder)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Made, Wanted};
+use super::{LEASE, Made, Wanted};
 use crate::chaos::written::plan::Kind;
 use crate::jobs::json_of;
 use crate::support::client;
@@ -89,11 +89,8 @@ impl Asked {
         let path = format!("/v1/jobs/{}", self.job.as_deref().expect("a job"));
         loop {
             let answered = client::fetch("GET", &format!("{}{path}", self.server.url), &[]).await;
-            let job = match answered {
-                Ok(answered) => json_of(&answered),
-                // It was killed, which ends this soon.
-                Err(error) => break failed(error.to_string()),
-            };
+            // A connection that breaks says nothing of the job.
+            let job = answered.map_or(Value::Null, |answered| json_of(&answered));
             if job["ended_at"].is_string() {
                 break Made {
                     success: job["state"] == "done",
@@ -171,8 +168,7 @@ fn replica(wanted: &Wanted, home: &Path) -> Server {
                 "SHEAF_QUEUE",
                 format!("sqlite:{}", home.join("jobs").display()),
             )
-            // A dead process's job is free after a while.
-            .env("SHEAF_JOB_LEASE", "10s")
+            .env("SHEAF_JOB_LEASE", LEASE)
             .args(["--store-name", "chaos"]);
     })
 }

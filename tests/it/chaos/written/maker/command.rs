@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::{Made, Wanted};
+use super::{LEASE, Made, Wanted};
 use crate::chaos::written::plan::Kind;
 use crate::support::sheaf::sheaf;
 
@@ -83,8 +83,7 @@ impl Commands {
         let mut command = sheaf(&self.home);
         command.args(arguments);
         if arguments[0] == "package" {
-            // A dead process's job is free after a while.
-            command.env("SHEAF_JOB_LEASE", "10s");
+            command.env("SHEAF_JOB_LEASE", LEASE);
         }
         self.wanted.put_on(&mut command);
         let running = command.spawn().expect("a process");

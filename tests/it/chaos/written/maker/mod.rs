@@ -19,6 +19,9 @@ use command::Commands;
 /// The key of a package that does not stand among sheaf's own objects.
 pub const TARGET: &str = "out/all.zip";
 
+/// After so long a dead process's job is free; one that lives says so more often, on a busy machine too.
+const LEASE: &str = "15s";
+
 /// Whoever writes.
 pub enum Maker {
     Commands(Commands),
