@@ -19,6 +19,7 @@ mod plan;
 mod written;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -32,6 +33,9 @@ const RUNS: u64 = 50;
 
 /// How many run at once: they mostly wait.
 const AT_ONCE: u64 = 4;
+
+/// After so many runs a word is said about them.
+const WORD: usize = 100;
 
 /// No run takes longer, on a busy machine either.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -54,12 +58,18 @@ where
     };
     let at_once = number("SHEAF_CHAOS_AT_ONCE").unwrap_or(AT_ONCE);
     let shared = Arc::new(Shared::start().await);
+    let done = AtomicUsize::new(0);
     let failed: Vec<String> = futures::stream::iter(seeds)
         .map(|seed| {
-            let (running, shared) = (run(seed, shared.clone()), &shared);
+            let (running, shared, done) = (run(seed, shared.clone()), &shared, &done);
             async move {
                 let run = tokio::spawn(tokio::time::timeout(PATIENCE, running));
-                let why = match run.await {
+                let ended = run.await;
+                let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+                if count.is_multiple_of(WORD) {
+                    println!("{count} runs");
+                }
+                let why = match ended {
                     Ok(Ok(Ok(()))) => return None,
                     Ok(Ok(Err(why))) => why,
                     Ok(Err(_)) => "it does not end".to_owned(),
