@@ -147,7 +147,8 @@ impl Library {
     pub async fn put(&self, frozen: &Frozen) -> Result<Uuid, WriteError> {
         let id = Uuid::new_v4();
         let key = self.space.key(StateKey::Link(id));
-        let mut writer = PartWriter::new(&self.store, &self.space.bucket, &key, CONTENT_TYPE);
+        let mut writer =
+            PartWriter::new(&self.store, &self.space.bucket, &key, CONTENT_TYPE).is_new();
         for piece in frozen.file().chunks(crate::store::parts::PART) {
             writer.filling().extend_from_slice(piece);
             writer.pass_on().await?;

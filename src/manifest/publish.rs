@@ -185,7 +185,7 @@ async fn make(
     let listing = AbortOnDropHandle::new(listing);
     let listed = async { joined(listing.await) };
 
-    let mut writer = PartWriter::new(store, bucket, &manifest_key, CONTENT_TYPE);
+    let mut writer = PartWriter::new(store, bucket, &manifest_key, CONTENT_TYPE).is_new();
     let rows = write_rows(signer, receiver, &mut writer);
     // The first failure of either side ends both: no half that works goes on for one that does not.
     let written = future::try_join(listed, Box::pin(rows));

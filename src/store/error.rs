@@ -160,6 +160,14 @@ impl StoreErrorKind {
         }
     }
 
+    /// Where a request was to change something: may it have done so all the same?
+    pub(super) fn may_have_been_done(&self) -> bool {
+        match self {
+            StoreErrorKind::Throttled => false,
+            kind => kind.can_pass(),
+        }
+    }
+
     /// May the same request succeed a little later?
     pub fn can_pass(&self) -> bool {
         match self {

@@ -7,10 +7,12 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::upload::{MAX_PARTS, Part};
-use super::{Bucket, Store, StoreError, Upload};
+use super::{Bucket, Store, StoreError, StoreErrorKind, Upload};
 
 /// Every part but the last has this many bytes, unless the writer was made for larger ones. Some stores insist on parts
 /// of one size.
@@ -41,11 +43,14 @@ pub struct PartWriter {
     key: String,
     content_type: &'static str,
     part: usize,
+    is_new: bool,
     filling: Vec<u8>,
     // Dropped before `upload`, so that no part is being sent any more when the upload is aborted.
     under_way: FuturesUnordered<AbortOnDropHandle<Result<Part, StoreError>>>,
     sent: Vec<Part>,
     begun: usize,
+    /// Bytes of all parts together.
+    size: u64,
     upload: Option<Upload>,
 }
 
@@ -63,10 +68,12 @@ impl PartWriter {
             key: key.to_owned(),
             content_type,
             part: PART,
+            is_new: false,
             filling: Vec::new(),
             under_way: FuturesUnordered::new(),
             sent: Vec::new(),
             begun: 0,
+            size: 0,
             upload: None,
         }
     }
@@ -75,6 +82,13 @@ impl PartWriter {
     pub fn for_bytes(mut self, bytes: u64) -> PartWriter {
         let needed = bytes.div_ceil(MAX_PARTS as u64);
         self.part = usize::try_from(needed).map_or(usize::MAX, |needed| needed.max(PART));
+        self
+    }
+
+    /// A writer for a key that nobody else has: what stands there afterwards is the object, whatever the store answered.
+    #[must_use]
+    pub fn is_new(mut self) -> PartWriter {
+        self.is_new = true;
         self
     }
 
@@ -97,28 +111,60 @@ impl PartWriter {
         Ok(())
     }
 
-    /// Sends the rest and makes the object visible.
+    /// Sends the rest and makes the object visible. A caller who goes away meanwhile takes the object along, if it is
+    /// [new](PartWriter::is_new).
     ///
     /// # Errors
     /// As [`PartWriter::pass_on`]. Nothing is visible then, and an upload that was begun is aborted.
-    pub async fn finish(mut self) -> Result<(), WriteError> {
+    pub async fn finish(self) -> Result<(), WriteError> {
+        if !self.is_new {
+            return self.put_together().await;
+        }
+        Ending::of(self).ended().await
+    }
+
+    async fn put_together(mut self) -> Result<(), WriteError> {
         if self.upload.is_none() && self.filling.len() <= self.part {
-            let body = std::mem::take(&mut self.filling).into();
-            return Ok(self
+            let body = Bytes::from(std::mem::take(&mut self.filling));
+            let size = body.len() as u64;
+            let put = self
                 .store
-                .put(&self.bucket, &self.key, self.content_type, body)
-                .await?);
+                .put(&self.bucket, &self.key, self.content_type, body);
+            return match put.await {
+                Err(error) if !self.stands(&error, size).await => Err(error.into()),
+                _ => Ok(()),
+            };
         }
-        match self.send_rest().await {
-            Ok(()) => match self.upload.take() {
-                Some(upload) => Ok(upload.complete(std::mem::take(&mut self.sent)).await?),
-                None => Ok(()),
-            },
-            Err(error) => {
-                self.abort().await;
-                Err(error)
-            }
+        let written = match self.send_rest().await {
+            Ok(()) => self.complete().await,
+            Err(error) => Err(error),
+        };
+        if written.is_err() {
+            self.abort().await;
         }
+        written
+    }
+
+    async fn complete(&mut self) -> Result<(), WriteError> {
+        let (sent, size) = (std::mem::take(&mut self.sent), self.size);
+        let Some(upload) = &mut self.upload else {
+            return Ok(());
+        };
+        match upload.complete(sent).await {
+            Err(error) if !self.stands(&error, size).await => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the object is there, although the answer says otherwise or did not come.
+    async fn stands(&self, error: &StoreError, size: u64) -> bool {
+        // Asked again, a store that has completed an upload knows of none.
+        let gone = matches!(error.kind, StoreErrorKind::NoSuchUpload);
+        if !self.is_new || !(gone || error.kind.may_have_been_done()) {
+            return false;
+        }
+        let found = self.store.head(&self.bucket, &self.key).await;
+        matches!(found, Ok(Some(headed)) if headed.object.size == size)
     }
 
     /// Gives the object up. When this returns, nothing is left of it in the store.
@@ -157,6 +203,7 @@ impl PartWriter {
             None => self.begin().await?,
         };
         self.begun += 1;
+        self.size += part.len() as u64;
         // A task of its own: the part travels while the caller fills the next one.
         let sending = tokio::spawn(upload.part(self.begun, part));
         self.upload = Some(upload);
@@ -179,6 +226,52 @@ impl PartWriter {
             self.sent.push(joined(part)?);
         }
         Ok(())
+    }
+}
+
+/// The end of a new object, in a task of its own: whoever waits for it may go away, but does not leave the object behind.
+#[derive(Debug)]
+struct Ending {
+    store: Store,
+    bucket: Bucket,
+    key: String,
+    task: Option<JoinHandle<Result<(), WriteError>>>,
+}
+
+impl Ending {
+    fn of(writer: PartWriter) -> Ending {
+        Ending {
+            store: writer.store.clone(),
+            bucket: writer.bucket.clone(),
+            key: writer.key.clone(),
+            task: Some(tokio::spawn(writer.put_together())),
+        }
+    }
+
+    async fn ended(mut self) -> Result<(), WriteError> {
+        let Some(task) = &mut self.task else {
+            return Ok(());
+        };
+        let ended = task.await;
+        self.task = None;
+        joined(ended)
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let (Some(task), Ok(runtime)) = (self.task.take(), Handle::try_current()) else {
+            return;
+        };
+        let (store, bucket) = (self.store.clone(), self.bucket.clone());
+        let key = std::mem::take(&mut self.key);
+        runtime.spawn(async move {
+            if let Ok(Ok(())) = task.await
+                && let Err(error) = store.delete(&bucket, &key).await
+            {
+                tracing::warn!(%error, "an object that nobody was told of is left");
+            }
+        });
     }
 }
 

@@ -3,7 +3,7 @@
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 
-use super::{Bucket, Store, StoreError, StoreErrorKind};
+use super::{Bucket, Patience, Store, StoreError, StoreErrorKind};
 
 /// The smallest part of a multipart upload, the last one apart: 5 MiB.
 /// Source: [multipart upload limits](https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html).
@@ -11,6 +11,9 @@ pub const MIN_PART: usize = 5 << 20;
 
 /// The most parts that one multipart upload can have.
 pub const MAX_PARTS: usize = 10_000;
+
+/// How often the store is asked to begin an upload.
+const TRIES: u32 = 3;
 
 impl Store {
     /// Writes an object in one request.
@@ -39,6 +42,9 @@ impl Store {
 
     /// Begins a multipart upload. Nothing is visible before [`Upload::complete`].
     ///
+    /// Where an answer is lost, the store may have begun one whose id nobody knows; it is looked for and taken back when
+    /// the upload ends, in whatever way.
+    ///
     /// # Errors
     /// As the store says.
     pub async fn begin_upload(
@@ -47,33 +53,32 @@ impl Store {
         key: &str,
         content_type: &str,
     ) -> Result<Upload, StoreError> {
-        let answer = self
-            .client
-            .create_multipart_upload()
-            .bucket(bucket.as_str())
-            .key(key)
-            .content_type(content_type)
-            // The SDK sends each part with its CRC-32. Garage keeps those only where the upload was begun with it, and
-            // then refuses a completion that names them.
-            .checksum_algorithm(ChecksumAlgorithm::Crc32)
-            .set_request_payer(self.payer.clone())
-            .send()
-            .await
-            .map_err(|error| {
-                StoreError::from_sdk("CreateMultipartUpload", bucket, Some(key), error)
-            })?;
-        let id = answer.upload_id.ok_or_else(|| {
-            let kind = StoreErrorKind::lacks("an upload id");
-            StoreError::new("CreateMultipartUpload", bucket, Some(key), kind)
-        })?;
-        Ok(Upload {
-            target: Some(Target {
-                store: self.clone(),
-                bucket: bucket.clone(),
-                key: key.to_owned(),
-                id,
-            }),
-        })
+        let mut target = Target {
+            store: self.clone(),
+            bucket: bucket.clone(),
+            key: key.to_owned(),
+            id: None,
+            has_twins: false,
+        };
+        let mut patience = Patience::new(TRIES);
+        loop {
+            let error = match target.begin(content_type).await {
+                Ok(id) => {
+                    target.id = Some(id);
+                    let target = Some(target);
+                    return Ok(Upload { target });
+                }
+                Err(error) => error,
+            };
+            target.has_twins |= error.kind.may_have_been_done();
+            match patience.pause() {
+                Some(pause) if error.kind.can_pass() => tokio::time::sleep(pause).await,
+                _ => {
+                    target.abort().await;
+                    return Err(error);
+                }
+            }
+        }
     }
 }
 
@@ -89,7 +94,10 @@ struct Target {
     store: Store,
     bucket: Bucket,
     key: String,
-    id: String,
+    /// Absent while it is begun.
+    id: Option<String>,
+    /// Whether the store may have uploads of this key that nobody was told of.
+    has_twins: bool,
 }
 
 /// A part that the store has taken.
@@ -113,6 +121,7 @@ impl Upload {
                 bucket,
                 key,
                 id,
+                ..
             }) = target
             else {
                 unreachable!("the target leaves only with the upload itself")
@@ -123,7 +132,7 @@ impl Upload {
                 .upload_part()
                 .bucket(bucket.as_str())
                 .key(&key)
-                .upload_id(id)
+                .set_upload_id(id)
                 .part_number(number)
                 .set_request_payer(store.payer.clone())
                 .body(body.into())
@@ -142,9 +151,9 @@ impl Upload {
     /// Makes the object visible, whole.
     ///
     /// # Errors
-    /// As the store says; the upload is aborted then.
-    pub async fn complete(mut self, mut parts: Vec<Part>) -> Result<(), StoreError> {
-        let Some(target) = self.target.clone() else {
+    /// As the store says; [`Upload::abort`] takes it back then. An answer that was lost may have been the right one.
+    pub async fn complete(&mut self, mut parts: Vec<Part>) -> Result<(), StoreError> {
+        let Some(target) = &self.target else {
             return Ok(());
         };
         parts.sort_by_key(|part| part.0.part_number());
@@ -155,7 +164,7 @@ impl Upload {
             .complete_multipart_upload()
             .bucket(target.bucket.as_str())
             .key(&target.key)
-            .upload_id(&target.id)
+            .set_upload_id(target.id.clone())
             .set_request_payer(target.store.payer.clone())
             .multipart_upload(
                 CompletedMultipartUpload::builder()
@@ -172,16 +181,11 @@ impl Upload {
                     error,
                 )
             });
-        match completed {
-            Ok(_) => {
-                self.target = None;
-                Ok(())
-            }
-            Err(error) => {
-                self.abort().await;
-                Err(error)
-            }
+        completed?;
+        if let Some(target) = self.target.take() {
+            target.abort_twins().await;
         }
+        Ok(())
     }
 
     /// Takes the upload back. A failure is only logged: the caller already has the error that led here.
@@ -196,21 +200,51 @@ impl Upload {
 }
 
 impl Target {
-    async fn abort(self) {
-        let aborted = self
+    async fn begin(&self, content_type: &str) -> Result<String, StoreError> {
+        const BEGIN: &str = "CreateMultipartUpload";
+        let (bucket, key) = (&self.bucket, Some(self.key.as_str()));
+        let answer = self
             .store
-            .client
-            .abort_multipart_upload()
-            .bucket(self.bucket.as_str())
+            // The SDK would not say that it asked again.
+            .reader
+            .create_multipart_upload()
+            .bucket(bucket.as_str())
             .key(&self.key)
-            .upload_id(&self.id)
+            .content_type(content_type)
+            // The SDK sends each part with its CRC-32. Garage keeps those only where the upload was begun with it, and
+            // then refuses a completion that names them.
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .set_request_payer(self.store.payer.clone())
             .send()
-            .await;
-        if let Err(error) = aborted {
-            let error =
-                StoreError::from_sdk("AbortMultipartUpload", &self.bucket, Some(&self.key), error);
-            tracing::warn!(%error, "a multipart upload could not be aborted; a lifecycle rule for incomplete uploads removes it");
+            .await
+            .map_err(|error| StoreError::from_sdk(BEGIN, bucket, key, error))?;
+        let lacks = || StoreError::new(BEGIN, bucket, key, StoreErrorKind::lacks("an upload id"));
+        answer.upload_id.ok_or_else(lacks)
+    }
+
+    async fn abort(self) {
+        if let Some(id) = &self.id {
+            let upload = self.store.resume(&self.bucket, &self.key, id);
+            if let Err(error) = upload.abort().await {
+                tracing::warn!(%error, "a multipart upload could not be aborted; a lifecycle rule for incomplete uploads removes it");
+            }
+        }
+        self.abort_twins().await;
+    }
+
+    /// Takes back what the store began without being heard.
+    async fn abort_twins(&self) {
+        if !self.has_twins {
+            return;
+        }
+        let aborted = async {
+            for upload in self.store.uploads_of(&self.bucket, &self.key).await? {
+                upload.abort().await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = aborted.await {
+            tracing::warn!(%error, "a multipart upload may be left whose beginning was not answered; a lifecycle rule for incomplete uploads removes it");
         }
     }
 }

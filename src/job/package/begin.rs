@@ -115,6 +115,30 @@ fn plan(open: &Open, checkpoint: &Checkpoint) -> Option<Plan> {
     (plan.parts().len() == checkpoint.parts).then_some(plan)
 }
 
+/// Whether a job's upload was put together, and is what stands at its target.
+pub(super) async fn has_written(
+    means: &Means,
+    order: &Order,
+    checkpoint: &Checkpoint,
+) -> Result<bool, StoreError> {
+    let target = &order.target;
+    let Some(id) = &checkpoint.upload else {
+        return Ok(false);
+    };
+    // Asked before anything is taken back: then an upload is gone only where it was put together.
+    let upload = means.store.resume(&target.bucket, &target.key, id);
+    match upload.parts().await {
+        Err(error) if matches!(error.kind, StoreErrorKind::NoSuchUpload) => {}
+        _ => return Ok(false),
+    }
+    let found = means.store.marked(&target.bucket, &target.key, MARK).await;
+    let mark = match found {
+        Err(error) if matches!(error.kind, StoreErrorKind::AccessDenied { .. }) => None,
+        found => found?.and_then(|(mark, ..)| mark),
+    };
+    Ok(mark.as_deref() == Some(checkpoint.archive.trim_matches('"')))
+}
+
 /// Takes back the upload of a job, and others of its key where it is not known which one is its own.
 pub(super) async fn take_back(
     means: &Means,

@@ -199,8 +199,8 @@ pub async fn package_parts(
     })
 }
 
-/// Takes back what is left of a job that nobody will go on with. Of one for a place that it may not write to, nothing is
-/// looked for.
+/// Takes back what is left of a job that nobody will go on with, an archive included that it put together and could not
+/// read back. Of one for a place that it may not write to, nothing is looked for.
 ///
 /// # Errors
 /// As the store says; what is gone already is no error.
@@ -209,7 +209,12 @@ pub async fn abandon(means: &Means, order: &Order, checkpoint: &Checkpoint) -> R
         tracing::warn!(%error, "what a job may have left there is not taken back");
         return Ok(());
     }
+    let has_written = begin::has_written(means, order, checkpoint).await?;
     begin::take_back(means, order, checkpoint).await?;
+    if has_written {
+        let target = &order.target;
+        means.store.delete(&target.bucket, &target.key).await?;
+    }
     Ok(trace::forget(&means.store, order).await?)
 }
 

@@ -80,6 +80,8 @@ pub(super) async fn verify(
     let is_void = match &outcome {
         Err(Failure::Cancelled) => !standing.is_found,
         Err(Failure::Unsound { .. }) => true,
+        // Nobody can say of it that it is whole.
+        Err(failure @ Failure::Unread(_)) => !standing.is_found && !failure.can_pass(),
         _ => false,
     };
     if is_void {

@@ -15,7 +15,7 @@ fn parts() -> [Vec<u8>; 3] {
 pub async fn upload(target: &Target, name: &str, parts: &[Vec<u8>]) {
     let key = target.key(name);
     let upload = target.store.begin_upload(&target.bucket, &key, "x/y").await;
-    let upload = upload.unwrap_or_else(|error| panic!("{error}"));
+    let mut upload = upload.unwrap_or_else(|error| panic!("{error}"));
     let mut sent = Vec::new();
     for (number, part) in (1..).zip(parts) {
         let part = upload.part(number, Bytes::from(part.clone())).await;
@@ -61,7 +61,7 @@ pub async fn parts_may_come_in_any_order(target: &Target) {
     let parts = parts();
     let key = target.key("a.pdf");
     let upload = target.store.begin_upload(&target.bucket, &key, "x/y").await;
-    let upload = upload.unwrap();
+    let mut upload = upload.unwrap();
     let mut sent = Vec::new();
     for number in [3, 1, 2] {
         let part = Bytes::from(parts[number - 1].clone());
@@ -75,7 +75,7 @@ pub async fn parts_may_come_in_any_order(target: &Target) {
 pub async fn nothing_is_seen_before_completion(target: &Target) {
     let key = target.key("a.pdf");
     let upload = target.store.begin_upload(&target.bucket, &key, "x/y").await;
-    let upload = upload.unwrap();
+    let mut upload = upload.unwrap();
     let part = upload.part(1, Bytes::from_static(b"part")).await.unwrap();
     assert!(target.names().await.is_empty());
     assert_eq!(open_uploads(target, "a.pdf").await, 1);

@@ -1,22 +1,20 @@
 //! The parts of a run: a real store, two pass-throughs, a server, perhaps an nginx, and how they are looked at afterwards.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use aws_sdk_s3::Client as S3;
+use aws_sdk_s3::config::Credentials;
 use bytes::Bytes;
 use serde_json::json;
-use sheaf::store::embedded::{self, EmbeddedStore};
 
-use super::plan::{Event, Kind, Plan, content};
-use super::{changes, target};
+use super::changes;
+use super::place::{Place, Shared};
+use super::plan::{Event, Kind, Plan, Planned, content};
 use crate::links::create;
-use crate::support::client;
 use crate::support::clients::Ended;
 use crate::support::nginx::Nginx;
 use crate::support::readers::Reader;
-use crate::support::sdk;
 use crate::support::server::Server;
 use crate::support::synthetic::faults::Gate;
 use crate::support::walk::{Held, difference};
@@ -25,17 +23,15 @@ use crate::support::wire::{Harm, What, Which, Wire};
 /// What every replica signs its links with.
 const LINK_KEYS: &str = "chaos:00112233445566778899aabbccddeeff";
 
+/// After so long an answer of the store stands still: longer than a busy machine takes to give one.
+const READ_TIMEOUT: &str = "8s";
+
 /// As the README recommends, so that a link's URL is the one that its client asked for.
 const NGINX: &str = "proxy_http_version 1.1; proxy_buffering off;";
 
 /// Everything that runs.
 pub struct Bench {
-    store: Server,
-    /// Past the pass-through.
-    s3: S3,
-    keys: (String, String),
-    /// The store's folder and its state, which outlive its process.
-    folder: (PathBuf, PathBuf),
+    place: Place,
     to_store: Wire,
     server: Server,
     to_server: Wire,
@@ -51,24 +47,15 @@ pub struct Bench {
 
 impl Bench {
     /// A bucket with the plan's objects, everything running, and the harms in place.
-    pub async fn set_up(plan: &Plan) -> Bench {
+    pub async fn set_up(plan: &Plan, shared: &Shared) -> Bench {
         let home = tempfile::tempdir().expect("a temporary folder");
-        let folder = (home.path().join("bucket"), home.path().join("state"));
-        fs::create_dir(&folder.0).expect("a folder for the bucket");
-        let store = store_over(&folder);
-        let embedded = EmbeddedStore::open(&folder.0, &folder.1).expect("the server's store");
-        let keys = (
-            embedded.access_key().to_owned(),
-            embedded.secret_key().to_owned(),
-        );
-        drop(embedded);
-        let to_store = Wire::start(&store.url).await;
-        let credentials = sdk::credentials(&keys.0, &keys.1);
-        let s3 = sdk::client_with(&store.url, credentials, sdk::over_http());
+        let name = format!("downloads-{}", plan.seed);
+        let place = Place::new(shared, plan.software, home.path(), &name).await;
+        let to_store = Wire::start(place.endpoint()).await;
         for object in &plan.objects {
-            put(&s3, &object.key, object.content.clone()).await;
+            place.put(&object.key, object.content.clone()).await;
         }
-        let server = replica(&to_store, &keys);
+        let server = Server::with(|command, _| over(command, &to_store, &place));
         let to_server = Wire::start(&server.url).await;
         let nginx = if plan.nginx {
             Nginx::before(&to_server.url(), NGINX)
@@ -76,33 +63,28 @@ impl Bench {
             None
         };
         let path = match plan.kind {
-            Kind::Live => target(Kind::Live).to_owned(),
+            Kind::Live => "/v1/zip?filename=out.zip".to_owned(),
             Kind::Frozen => create(&server, &json!({"filename": "out"})).await.path,
         };
-        let mut bench = Bench {
-            store,
-            s3,
-            keys,
-            folder,
+        let whole = place.archive(plan.kind == Kind::Frozen).await;
+        holds(whole.as_ref().expect("an archive"), &plan.objects);
+        for harm in &plan.store_side {
+            to_store.add(harm.clone());
+        }
+        for harm in &plan.client_side {
+            to_server.add(harm.clone());
+        }
+        Bench {
+            place,
             to_store,
             server,
             to_server,
             nginx,
             path,
-            references: Vec::new(),
+            references: whole.into_iter().collect(),
             gone: String::new(),
             _home: home,
-        };
-        let whole = bench.archive().await;
-        bench.references.extend(whole);
-        bench.check_reference(plan);
-        for harm in &plan.store_side {
-            bench.to_store.add(harm.clone());
         }
-        for harm in &plan.client_side {
-            bench.to_server.add(harm.clone());
-        }
-        bench
     }
 
     /// Runs the plan's client, and lets happen meanwhile what is to happen. `None` where the client is not installed.
@@ -133,60 +115,30 @@ impl Bench {
         let victim = &plan.objects[plan.victim];
         match event {
             Event::KillServer => {
-                let replica = replica(&self.to_store, &self.keys);
+                let replica = Server::with(|command, _| over(command, &self.to_store, &self.place));
                 self.to_server.redirect(&replica.url);
                 self.gone.push_str(&self.server.said());
                 // Its process is killed.
                 self.server = replica;
             }
             Event::RestartStore => {
-                self.store.signal("KILL");
-                self.store.ended();
-                self.store = store_over(&self.folder);
-                self.to_store.redirect(&self.store.url);
-                let credentials = sdk::credentials(&self.keys.0, &self.keys.1);
-                self.s3 = sdk::client_with(&self.store.url, credentials, sdk::over_http());
+                self.place.restart();
+                self.to_store.redirect(self.place.endpoint());
             }
             Event::Replace => {
                 let other = content(plan.seed ^ 0xFFFF, victim.content.len() as u64);
-                put(&self.s3, &victim.key, other).await;
+                self.place.put(&victim.key, other).await;
             }
-            Event::Delete => {
-                let delete = self.s3.delete_object().bucket(embedded::BUCKET);
-                delete.key(&victim.key).send().await.expect("a deletion");
-            }
+            Event::Delete => self.place.delete(&victim.key).await,
             Event::Truncate => {
-                let path = self.folder.0.join(&victim.key);
-                let file = fs::File::options().write(true).open(path).expect("a file");
-                file.set_len(victim.content.len() as u64 / 2)
-                    .expect("a shorter file");
+                let half = victim.content.len() as u64 / 2;
+                self.place.truncate(&victim.key, half);
             }
         }
         if changes(event) {
-            let now = self.archive().await;
+            let now = self.place.archive(plan.kind == Kind::Frozen).await;
             self.references.extend(now);
         }
-    }
-
-    /// What the bucket's archive is now, straight from the store; `None` where it cannot be read.
-    async fn archive(&self) -> Option<Bytes> {
-        let url = format!("{}{}", self.store.url, target(Kind::Live));
-        let answer = client::fetch("GET", &url, &[]).await.ok()?;
-        (answer.status == 200).then_some(answer.body)
-    }
-
-    /// The first reference holds the plan's objects, as another program reads them.
-    fn check_reference(&self, plan: &Plan) {
-        let path = self._home.path().join("reference.zip");
-        fs::write(&path, &self.references[0]).expect("a file");
-        let read = Reader::AsyncZip.read(&path).expect("an archive");
-        let planned = plan
-            .objects
-            .iter()
-            .map(|object| (object.key.clone(), Held::bytes(&object.content)))
-            .collect();
-        assert_eq!(difference(&planned, &read), None);
-        fs::remove_file(path).expect("a file of ours");
     }
 
     /// Whether this is the archive of a state that the bucket has had.
@@ -223,63 +175,29 @@ impl Bench {
 
     /// Nothing is held, and nothing lies around.
     pub async fn nothing_is_left(&self, plan: &Plan) -> Result<(), String> {
-        self.gauges_are_at_zero().await?;
-        let uploads = self.s3.list_multipart_uploads().bucket(embedded::BUCKET);
-        let uploads = uploads.send().await.map_err(|error| format!("{error:?}"))?;
-        if !uploads.uploads().is_empty() {
-            return Err(format!("uploads are left: {:?}", uploads.uploads()));
-        }
-        let listing = self.s3.list_objects_v2().bucket(embedded::BUCKET);
-        let listing = listing.prefix(".sheaf/").send().await;
-        let listing = listing.map_err(|error| format!("{error:?}"))?;
+        gauges_are_at_zero(&self.server).await?;
+        self.place.nothing_is_open(&[]).await?;
         // A link, and what it found out about a checksum of the store.
-        let ours = |key: &&str| match plan.kind {
+        let ours = |key: &String| match plan.kind {
             Kind::Live => false,
             Kind::Frozen => {
-                let flips = plan
-                    .store_side
-                    .iter()
-                    .any(|h| matches!(h.what, What::Flip(_)));
+                let mut harms = plan.store_side.iter();
+                let flips = harms.any(|harm| matches!(harm.what, What::Flip(_)));
                 key.starts_with(".sheaf/links/") || flips && key.starts_with(".sheaf/distrusted/")
             }
         };
-        let stray: Vec<&str> = listing
-            .contents()
-            .iter()
-            .filter_map(|object| object.key())
-            .filter(|key| !ours(key))
-            .collect();
+        let mut stray = self.place.keys(".sheaf/").await?;
+        stray.retain(|key| !ours(key));
         if !stray.is_empty() {
             return Err(format!("state objects are left: {stray:?}"));
-        }
-        let mut temporary = Vec::new();
-        walk(&self.folder.0, &mut temporary);
-        walk(&self.folder.1, &mut temporary);
-        if !temporary.is_empty() {
-            return Err(format!("temporary files are left: {temporary:?}"));
         }
         Ok(())
     }
 
-    /// Connections end a little after their clients.
-    async fn gauges_are_at_zero(&self) -> Result<(), String> {
-        const GAUGES: [&str; 2] = ["sheaf_downloads_running", "sheaf_memory_shares"];
-        let mut held = Vec::new();
-        for _ in 0..200 {
-            let answer = self.server.get("/metrics").await;
-            let exposition = String::from_utf8_lossy(&answer.body).into_owned();
-            held = exposition
-                .lines()
-                .filter(|line| GAUGES.iter().any(|gauge| line.starts_with(gauge)))
-                .filter(|line| !line.ends_with(" 0"))
-                .map(str::to_owned)
-                .collect();
-            if held.is_empty() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Err(format!("gauges are not at zero: {held:?}"))
+    /// Gives back what others use too.
+    pub async fn clear(self) {
+        drop(self.server);
+        self.place.clear().await;
     }
 
     /// The logs of all servers.
@@ -288,45 +206,60 @@ impl Bench {
     }
 }
 
-/// The real binary as a store over a folder.
-fn store_over((bucket, state): &(PathBuf, PathBuf)) -> Server {
-    Server::with(|command, _| {
-        command
-            .arg("--local")
-            .arg(bucket)
-            .env("SHEAF_STATE_DIR", state);
-    })
+/// The environment of a sheaf over the store of a run, through a pass-through.
+pub fn over(command: &mut Command, to_store: &Wire, place: &Place) {
+    let keys: &Credentials = &place.credentials;
+    command
+        .env("S3_ENDPOINT_URL", to_store.url())
+        .env("BUCKET_NAME", &place.bucket)
+        .env("AWS_ACCESS_KEY_ID", keys.access_key_id())
+        .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key())
+        .env("SHEAF_LINK_KEYS", LINK_KEYS)
+        .env("SHEAF_READ_TIMEOUT", READ_TIMEOUT);
+    patient(command);
 }
 
-fn replica(store: &Wire, (access_key, secret_key): &(String, String)) -> Server {
-    Server::with(|command, _| {
-        command
-            .env("S3_ENDPOINT_URL", store.url())
-            .env("BUCKET_NAME", embedded::BUCKET)
-            .env("AWS_ACCESS_KEY_ID", access_key)
-            .env("AWS_SECRET_ACCESS_KEY", secret_key)
-            .env("SHEAF_LINK_KEYS", LINK_KEYS)
-            .args(["--read-timeout", "2s"]);
-    })
-}
-
-async fn put(s3: &S3, key: &str, content: Bytes) {
-    let put = s3.put_object().bucket(embedded::BUCKET).key(key);
-    put.body(content.into()).send().await.expect("an upload");
-}
-
-/// The temporary files below a folder.
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            walk(&path, found);
-        } else if entry
-            .file_name()
-            .to_string_lossy()
-            .starts_with(".sheaf-tmp-")
-        {
-            found.push(path);
-        }
+/// On a machine that is busy with something else, nobody is given up for being slow.
+pub fn patient(command: &mut Command) {
+    for variable in ["SHEAF_HEADER_TIMEOUT", "SHEAF_BODY_TIMEOUT"] {
+        command.env(variable, "5m");
     }
+}
+
+/// An archive holds the planned objects, as another program reads it.
+pub fn holds(archive: &[u8], objects: &[Planned]) {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let path = home.path().join("reference.zip");
+    fs::write(&path, archive).expect("a file");
+    let read = Reader::AsyncZip.read(&path).expect("an archive");
+    let planned = objects
+        .iter()
+        .map(|object| (object.key.clone(), Held::bytes(&object.content)))
+        .collect();
+    assert_eq!(difference(&planned, &read), None);
+}
+
+/// Connections end a little after their clients.
+pub async fn gauges_are_at_zero(server: &Server) -> Result<(), String> {
+    const GAUGES: [&str; 3] = [
+        "sheaf_downloads_running",
+        "sheaf_memory_shares",
+        "sheaf_jobs_running_here",
+    ];
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        let answer = server.get("/metrics").await;
+        let exposition = String::from_utf8_lossy(&answer.body).into_owned();
+        held = exposition
+            .lines()
+            .filter(|line| GAUGES.iter().any(|gauge| line.starts_with(gauge)))
+            .filter(|line| !line.ends_with(" 0"))
+            .map(str::to_owned)
+            .collect();
+        if held.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err(format!("gauges are not at zero: {held:?}"))
 }

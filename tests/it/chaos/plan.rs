@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::support::clients::Client;
 use crate::support::random::Random;
+use crate::support::stores::Software;
 use crate::support::wire::{Harm, What, Which};
 
 const KIB: u64 = 1 << 10;
@@ -55,6 +56,8 @@ pub struct Planned {
 #[derive(Debug)]
 pub struct Plan {
     pub seed: u64,
+    /// The store beneath, where it runs; our own elsewhere.
+    pub software: Option<Software>,
     pub kind: Kind,
     pub client: Client,
     pub nginx: bool,
@@ -85,6 +88,7 @@ impl Plan {
         let nginx = random.one_in(4) && !(kind == Kind::Frozen && client == Client::Urlopen);
         let mut plan = Plan {
             seed,
+            software: None,
             kind,
             client,
             nginx,
@@ -106,7 +110,19 @@ impl Plan {
             2 => plan.spoil(&mut random),
             _ => {}
         }
+        if !plan.needs_our_own_store() {
+            plan.software = random.of(&[None, Some(Software::Garage), Some(Software::Minio)]);
+        }
         plan
+    }
+
+    /// No other is killed, has a folder, or tells each object's checksum, without which a bit that flips on its way is the
+    /// object's own.
+    fn needs_our_own_store(&self) -> bool {
+        let event = self.event.map(|(event, ..)| event);
+        let mut harms = self.store_side.iter();
+        matches!(event, Some(Event::RestartStore | Event::Truncate))
+            || harms.any(|harm| matches!(harm.what, What::Flip(_)))
     }
 
     /// Harm that sheaf mends.

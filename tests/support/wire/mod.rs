@@ -4,17 +4,16 @@
 //! offsets in the *object* (or archive), not in one answer, so a harm strikes whichever request covers its byte. The
 //! server behind it can be exchanged while it runs, as when a process dies and another takes its place.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::Range;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
-use std::time::Duration;
+mod body;
+mod harm;
 
-use bytes::{Bytes, BytesMut};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body::{Body, Frame, SizeHint};
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body::Body;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -24,84 +23,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::cut::{Connection, Cut};
-use super::synthetic::faults::Gate;
-
-/// A byte every so often is this many of them.
-const TRICKLE: usize = 1 << 10;
-
-/// What is done to an answer.
-#[derive(Clone, Debug)]
-pub enum What {
-    /// The connection is reset (RST) at this byte.
-    Reset(u64),
-    /// The connection is closed in good order (FIN) at this byte.
-    Close(u64),
-    /// Nothing comes after this byte, and the connection stays open.
-    Stall(u64),
-    /// Nothing comes after this byte until the gate is opened.
-    Hold(u64, Gate),
-    /// One bit of this byte is wrong.
-    Flip(u64),
-    /// The rest comes in small pieces, with a pause before each of the first hundred.
-    Trickle(u64, Duration),
-    /// It comes this much later.
-    Delay(Duration),
-    /// This status and this S3 error code instead; the request is not passed on.
-    Answer(u16, &'static str),
-    /// The connection is reset instead of an answer; the request is not passed on.
-    Refuse,
-}
-
-impl What {
-    fn at(&self) -> Option<u64> {
-        match self {
-            What::Reset(at) | What::Close(at) | What::Stall(at) => Some(*at),
-            What::Hold(at, _) | What::Flip(at) | What::Trickle(at, _) => Some(*at),
-            What::Delay(_) | What::Answer(..) | What::Refuse => None,
-        }
-    }
-
-    /// Whether nothing comes after it.
-    fn ends(&self) -> bool {
-        !matches!(
-            self,
-            What::Hold(..) | What::Flip(_) | What::Trickle(..) | What::Delay(_)
-        )
-    }
-}
-
-/// Which requests are harmed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// GETs of a path that ends so.
-    Get(String),
-    /// Listings.
-    List,
-    /// All.
-    Any,
-}
-
-impl Which {
-    fn is(&self, parts: &Parts) -> bool {
-        let listing = parts.uri.query().is_some_and(|q| q.contains("list-type="));
-        match self {
-            Which::Get(end) => {
-                parts.method == Method::GET && !listing && parts.uri.path().ends_with(end.as_str())
-            }
-            Which::List => listing,
-            Which::Any => true,
-        }
-    }
-}
-
-/// Harm that is done a number of times.
-#[derive(Clone, Debug)]
-pub struct Harm {
-    pub which: Which,
-    pub what: What,
-    /// To how many requests; `u32::MAX` means to all.
-    pub times: u32,
-}
+use body::{HarmedBody, HarmedRequest};
+pub use harm::*;
 
 /// A running pass-through; it ends when it is dropped.
 #[derive(Debug)]
@@ -149,6 +72,11 @@ impl Wire {
     /// Adds a harm behind the others.
     pub fn add(&self, harm: Harm) {
         self.shared.harms.lock().unwrap().push(harm);
+    }
+
+    /// No harm is done any more.
+    pub fn heal(&self) {
+        self.shared.harms.lock().unwrap().clear();
     }
 
     /// How often harm is still to be done.
@@ -202,9 +130,10 @@ async fn pass(
     request: Request<Incoming>,
 ) -> Result<Response<UnsyncBoxBody<Bytes, Broken>>, Broken> {
     let (parts, body) = request.into_parts();
-    for what in shared.strike(&parts, |what| what.at().is_none()) {
+    for what in shared.strike(&parts, |what| what.when() == When::Before) {
         match what {
             What::Delay(delay) => tokio::time::sleep(delay).await,
+            What::Wait(gate) => gate.pass().await,
             What::Answer(status, code) => return Ok(refusal(status, code)),
             _ => {
                 cut.reset();
@@ -213,11 +142,30 @@ async fn pass(
         }
     }
     let harmed = parts.clone();
+    let length = body.size_hint().exact().unwrap_or(0);
+    let whats = shared.strike(&parts, |what| match what {
+        What::Cut(at) | What::Garble(at) => *at < length,
+        _ => false,
+    });
+    let body = HarmedRequest {
+        body,
+        passed: 0,
+        whats,
+    };
     let answer = shared.forward(Request::from_parts(parts, body)).await;
     let Ok(answer) = answer else {
         cut.reset();
         return Err(Broken);
     };
+    for what in shared.strike(&harmed, |what| what.when() == When::Answered) {
+        match what {
+            What::Keep(gate) => gate.pass().await,
+            _ => {
+                cut.reset();
+                return Err(Broken);
+            }
+        }
+    }
     let begins = start(answer.headers());
     let size = answer.body().size_hint().exact().unwrap_or(u64::MAX);
     let covered = begins..begins.saturating_add(size);
@@ -258,7 +206,7 @@ impl Shared {
         struck
     }
 
-    async fn forward(&self, request: Request<Incoming>) -> Result<Response<Incoming>, Broken> {
+    async fn forward(&self, request: Request<HarmedRequest>) -> Result<Response<Incoming>, Broken> {
         let upstream = self.upstream.lock().unwrap().clone();
         let stream = TcpStream::connect(upstream).await.map_err(|_| Broken)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -284,109 +232,4 @@ fn refusal(status: u16, code: &str) -> Response<UnsyncBoxBody<Bytes, Broken>> {
     let mut answer = Response::new(body.boxed_unsync());
     *answer.status_mut() = StatusCode::from_u16(status).expect("a status");
     answer
-}
-
-/// The body of the server behind, up to the byte where the harm strikes.
-struct HarmedBody {
-    body: Incoming,
-    /// What has not come yet, as offsets in the representation.
-    left: Range<u64>,
-    /// The next one last.
-    whats: Vec<What>,
-    pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    pauses: u32,
-    /// Came, but has not been passed on.
-    held: Bytes,
-    cut: Arc<Cut>,
-}
-
-impl HarmedBody {
-    fn take(&mut self, length: usize) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let data = self.held.split_to(length.min(self.held.len()));
-        self.left.start += data.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(data))))
-    }
-}
-
-impl Body for HarmedBody {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let this = &mut *self;
-        loop {
-            if let Some(pause) = &mut this.pause {
-                if pause.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                this.pause = None;
-            }
-            if this.held.is_empty() {
-                match Pin::new(&mut this.body).poll_frame(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Some(Ok(frame))) => {
-                        // Trailers are for nobody here.
-                        let Ok(data) = frame.into_data() else {
-                            continue;
-                        };
-                        this.held = data;
-                    }
-                    Poll::Ready(Some(Err(_))) => {
-                        this.cut.reset();
-                        return Poll::Ready(Some(Err(Broken)));
-                    }
-                    Poll::Ready(None) => return Poll::Ready(None),
-                }
-                continue;
-            }
-            let before = match this.whats.last() {
-                Some(what) => what.at().unwrap_or(0).saturating_sub(this.left.start),
-                None => u64::MAX,
-            };
-            if before > 0 {
-                return this.take(usize::try_from(before).unwrap_or(usize::MAX));
-            }
-            match this.whats.pop() {
-                Some(What::Reset(_)) => this.cut.reset(),
-                Some(What::Close(_)) => this.cut.close(),
-                Some(What::Stall(_)) => {}
-                Some(What::Hold(_, gate)) => {
-                    this.pause = Some(Box::pin(gate.pass()));
-                    continue;
-                }
-                Some(What::Flip(_)) => {
-                    let mut changed = BytesMut::from(&this.held[..]);
-                    changed[0] ^= 1;
-                    this.held = changed.freeze();
-                    continue;
-                }
-                Some(What::Trickle(at, pause)) if this.pauses < 100 => {
-                    this.pauses += 1;
-                    this.pause = Some(Box::pin(tokio::time::sleep(pause)));
-                    let next = at + TRICKLE.min(this.held.len()) as u64;
-                    this.whats.push(What::Trickle(next, pause));
-                    continue;
-                }
-                _ => continue,
-            }
-            // The connection ends itself when it is flushed next, or never.
-            this.pause = Some(Box::pin(std::future::pending()));
-            return Poll::Pending;
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.held.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let mut hint = self.body.size_hint();
-        if let Some(exact) = hint.exact() {
-            hint = SizeHint::with_exact(exact + self.held.len() as u64);
-        }
-        hint
-    }
 }
