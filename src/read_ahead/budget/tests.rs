@@ -83,6 +83,22 @@ async fn bytes_that_nobody_takes_give_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_who_came_in_later_do_not_keep_the_quick_one_small() {
+    let budget = MemoryBudget::new(32 * FIRST);
+    let slow = budget.admit().unwrap();
+    let lying: Vec<_> = (0..5).map(|_| ready(&slow, 2 * FIRST)).collect();
+    let _others: Vec<Share> = (0..8).map(|_| budget.admit().unwrap()).collect();
+    let fast = budget.admit().unwrap();
+    assert_eq!(budget.held(), 19 * FIRST, "more than half of all");
+    tokio::time::advance(PATIENCE).await;
+    assert!(fast.try_take(2 * FIRST).is_some());
+    let gone = lying
+        .iter()
+        .filter(|(ready, _)| ready.gone.load(Ordering::SeqCst));
+    assert_eq!(gone.count(), 2, "as many as it takes, and no more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_first_reservation_never_gives_way() {
     let budget = MemoryBudget::new(8 * FIRST);
     let (slow, fast) = (budget.admit().unwrap(), budget.admit().unwrap());
