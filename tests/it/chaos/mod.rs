@@ -45,10 +45,11 @@ fn number(name: &str) -> Option<u64> {
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }
 
-/// Does so many runs of a test, unless the environment says otherwise, and tells of those that fail.
+/// Does so many runs of a test, unless the environment says otherwise, and tells of those that fail. A run says whether
+/// its client was told of success.
 async fn all<F>(test: &str, runs: u64, run: impl Fn(u64, Arc<Shared>) -> F)
 where
-    F: Future<Output = Result<(), String>> + Send + 'static,
+    F: Future<Output = Result<bool, String>> + Send + 'static,
 {
     let from = number("SHEAF_CHAOS_FROM").unwrap_or(0);
     let seeds = match number("SHEAF_CHAOS_SEED") {
@@ -57,19 +58,22 @@ where
     };
     let at_once = number("SHEAF_CHAOS_AT_ONCE").unwrap_or(AT_ONCE);
     let shared = Arc::new(Shared::start().await);
-    let done = AtomicUsize::new(0);
+    let (done, successes) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let failed: Vec<String> = futures::stream::iter(seeds)
         .map(|seed| {
-            let (running, shared, done) = (run(seed, shared.clone()), &shared, &done);
+            let (running, shared) = (run(seed, shared.clone()), &shared);
+            let (done, successes) = (&done, &successes);
             async move {
                 let run = tokio::spawn(tokio::time::timeout(PATIENCE, running));
                 let ended = run.await;
+                let success = usize::from(matches!(ended, Ok(Ok(Ok(true)))));
+                let successes = successes.fetch_add(success, Ordering::Relaxed) + success;
                 let count = done.fetch_add(1, Ordering::Relaxed) + 1;
                 if count.is_multiple_of(WORD) {
-                    println!("{count} runs");
+                    println!("{count} runs, of which {successes} told of success");
                 }
                 let why = match ended {
-                    Ok(Ok(Ok(()))) => return None,
+                    Ok(Ok(Ok(_))) => return None,
                     Ok(Ok(Err(why))) => why,
                     Ok(Err(_)) => "it does not end".to_owned(),
                     Err(panic) => panic.to_string(),
@@ -98,14 +102,14 @@ async fn a_client_succeeds_only_with_the_whole_archive() {
 }
 
 /// One run. The reason, where the promise does not hold.
-async fn run(seed: u64, shared: Arc<Shared>) -> Result<(), String> {
+async fn run(seed: u64, shared: Arc<Shared>) -> Result<bool, String> {
     let plan = Plan::new(seed);
     if number("SHEAF_CHAOS_SEED").is_some() {
         println!("{}", describe(&plan));
     }
     let mut bench = Bench::set_up(&plan, &shared).await;
     let Some(ended) = bench.download(&plan).await else {
-        return Ok(());
+        return Ok(false);
     };
     let blame = |what: &str| {
         let end = format!("it ended with success {}: {}", ended.success, ended.said);
@@ -133,7 +137,7 @@ async fn run(seed: u64, shared: Arc<Shared>) -> Result<(), String> {
     let left = bench.nothing_is_left(&plan).await;
     left.map_err(|why| blame(&why))?;
     bench.clear().await;
-    Ok(())
+    Ok(ended.success)
 }
 
 fn describe(plan: &Plan) -> String {

@@ -26,7 +26,7 @@ async fn a_package_or_a_manifest_is_whole_or_not_there() {
 }
 
 /// One run. The reason, where the promise does not hold.
-async fn run(seed: u64, shared: Arc<Shared>) -> Result<(), String> {
+async fn run(seed: u64, shared: Arc<Shared>) -> Result<bool, String> {
     let plan = Plan::new(seed);
     if super::number("SHEAF_CHAOS_SEED").is_some() {
         println!("{}", describe(&plan));
@@ -34,7 +34,7 @@ async fn run(seed: u64, shared: Arc<Shared>) -> Result<(), String> {
     play(&plan, &shared).await
 }
 
-async fn play(plan: &Plan, shared: &Shared) -> Result<(), String> {
+async fn play(plan: &Plan, shared: &Shared) -> Result<bool, String> {
     let mut bench = Bench::set_up(plan, shared).await;
     let made = bench.make(plan).await;
     bench.to_store.heal();
@@ -62,7 +62,7 @@ async fn play(plan: &Plan, shared: &Shared) -> Result<(), String> {
     let left = bench.nothing_is_left(plan, &made).await;
     left.map_err(|why| blame(&bench, &why))?;
     bench.clear().await;
-    Ok(())
+    Ok(made.success)
 }
 
 fn describe(plan: &Plan) -> String {
