@@ -1,6 +1,6 @@
 //! What downloads cost in memory: the server's peak resident size, with few and many clients, fast and slow ones,
 //! archives of a megabyte and of ten gibibytes. It depends on the memory budget, not on the archive. Overloaded, ten times
-//! as many ask as fit.
+//! as many ask as fit: how soon do those know it who are refused?
 //!
 //! Every case has a server of its own, as a peak never falls. Downloads are cut off after some seconds: the peak is
 //! reached long before their end. `--quick` takes fewer clients and less time.
@@ -132,6 +132,8 @@ async fn run(case: Case, lasting: Duration) -> Result<f64> {
             .env("BUCKET_NAME", "bench")
             .env("SHEAF_MAX_CONNECTIONS", "2000")
             .env("SHEAF_MAX_CONNECTIONS_PER_ADDRESS", "2000")
+            // On a busy machine these clients are late, and not the server.
+            .args(["--header-timeout", "10m"])
             .args(["--memory-budget", case.budget]);
     });
     let address = server.url.trim_start_matches("http://").to_owned();
@@ -147,13 +149,14 @@ async fn run(case: Case, lasting: Duration) -> Result<f64> {
     for _ in 0..case.fast {
         clients.spawn(fast(address.clone(), lasting));
     }
-    let (mut bytes, mut refused) = (0, 0);
+    let (mut bytes, mut refused) = (0, Vec::new());
     while let Some(ended) = clients.join_next().await {
         match ended?? {
-            Some(taken) => bytes += taken,
-            None => refused += 1,
+            Ended::Taken(taken) => bytes += taken,
+            Ended::Refused(after) => refused.push(after),
         }
     }
+    ensure!(case.fast == 0 || bytes > 0, "nothing came");
     let rate = bytes as f64 / 1e6 / start.elapsed().as_secs_f64().min(lasting.as_secs_f64());
     let peak = server.process().peak_resident()?;
     let shown = match case.fast {
@@ -161,15 +164,34 @@ async fn run(case: Case, lasting: Duration) -> Result<f64> {
         _ => format!("{rate:.0}"),
     };
     println!(
-        "{:<14} {:>6} {:>6} {:>5} {:>10.1} {:>10.1} {refused:>9}   {shown}",
+        "{:<14} {:>6} {:>6} {:>5} {:>10.1} {:>10.1} {:>9}   {shown}",
         case.name,
         case.budget,
         case.fast,
         case.slow,
         mebibytes(idle),
-        mebibytes(peak)
+        mebibytes(peak),
+        refused.len()
     );
+    if !refused.is_empty() {
+        refused.sort_unstable();
+        let part = |of_hundred: usize| refused[(refused.len() - 1) * of_hundred / 100].as_millis();
+        println!(
+            "  the refused knew it {} ms after they had begun to connect in the middle, {} ms 99 of 100, {} ms all",
+            part(50),
+            part(99),
+            part(100)
+        );
+    }
     Ok(rate)
+}
+
+/// What came of a client.
+enum Ended {
+    /// It was let in, and took so many bytes.
+    Taken(u64),
+    /// It was told to come back, so long after it had begun to connect.
+    Refused(Duration),
 }
 
 /// What is resident now, in bytes.
@@ -196,34 +218,39 @@ async fn ask(mut stream: TcpStream) -> Result<Option<TcpStream>> {
     }
 }
 
-/// Takes as much as comes, and asks again when it has all, until the time is over; the bytes that came.
-async fn fast(address: String, lasting: Duration) -> Result<Option<u64>> {
+/// Takes as much as comes, and asks again when it has all, until the time is over and something has come.
+async fn fast(address: String, lasting: Duration) -> Result<Ended> {
     let start = Instant::now();
     let (mut buffer, mut taken) = (vec![0; 256 * 1024], 0);
     while start.elapsed() < lasting {
+        let asked = Instant::now();
         let Some(mut stream) = ask(TcpStream::connect(&address).await?).await? else {
-            return Ok((taken > 0).then_some(taken));
+            return Ok(match taken {
+                0 => Ended::Refused(asked.elapsed()),
+                _ => Ended::Taken(taken),
+            });
         };
-        while start.elapsed() < lasting {
+        // Something comes, however busy the machine is.
+        while taken == 0 || start.elapsed() < lasting {
             match stream.read(&mut buffer).await? {
                 0 => break,
                 read => taken += read as u64,
             }
         }
     }
-    ensure!(taken > 0, "nothing came");
-    Ok(Some(taken))
+    Ok(Ended::Taken(taken))
 }
 
 /// Takes a little now and then, until the time is over, counted from when it has `settled`. It counts for nothing in the
 /// rate.
-async fn slow(address: String, lasting: Duration, settled: Arc<Semaphore>) -> Result<Option<u64>> {
+async fn slow(address: String, lasting: Duration, settled: Arc<Semaphore>) -> Result<Ended> {
+    let start = Instant::now();
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(16 * 1024)?;
     let stream = ask(socket.connect(address.parse()?).await?).await?;
     let Some(mut stream) = stream else {
         settled.add_permits(1);
-        return Ok(None);
+        return Ok(Ended::Refused(start.elapsed()));
     };
     let mut buffer = vec![0; SLOW / 5];
     let (mut taken, mut since) = (0, None);
@@ -241,5 +268,5 @@ async fn slow(address: String, lasting: Duration, settled: Arc<Semaphore>) -> Re
     if since.is_none() {
         settled.add_permits(1);
     }
-    Ok(Some(0))
+    Ok(Ended::Taken(0))
 }

@@ -34,8 +34,11 @@ const CLIENTS: u64 = 6;
 /// How long a client does nothing between two deeds, on the average.
 const PAUSE: Duration = Duration::from_secs(4);
 
-/// No deed takes longer, on a busy machine either.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// No deed takes longer, on a machine that is busy with other things either.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// Between two lines that tell how far it is.
+const TOLD: Duration = Duration::from_secs(300);
 
 /// One deed in so many finds a store that is about to fail; each asks it some dozens of times.
 const FAULT_IN: u64 = 2;
@@ -82,10 +85,26 @@ async fn run(length: Length) -> Result<()> {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|seed| tokio::spawn(client(world.clone(), seed, length)))
         .collect();
-    let mut tally = Tally::default();
-    for client in clients {
-        tally.add(client.await??);
-    }
+    let told = async {
+        loop {
+            tokio::time::sleep(TOLD).await;
+            let minutes = start.elapsed().as_secs_f64() / 60.0;
+            for watch in &watches {
+                println!("{minutes:.0} minutes, {watch}");
+            }
+        }
+    };
+    let counted = async {
+        let mut tally = Tally::default();
+        for client in clients {
+            tally.add(client.await??);
+        }
+        Ok::<_, anyhow::Error>(tally)
+    };
+    let tally = tokio::select! {
+        tally = counted => tally?,
+        never = told => never,
+    };
     println!("{:.0} minutes", start.elapsed().as_secs_f64() / 60.0);
     println!("{tally}");
     println!("{}", world.store_requests().await?);

@@ -1,13 +1,13 @@
 //! What a process holds, looked at now and then, and drawn when it is over.
 
+use std::fmt;
 use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::task::AbortOnDropHandle;
-
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Of the drawings, in characters.
 const COLUMNS: usize = 60;
@@ -93,7 +93,6 @@ impl Watch {
             sleep(Duration::from_millis(200)).await;
         };
         let of = |value: fn(&Look) -> f64| looks.iter().map(value).collect::<Vec<f64>>();
-        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let threads = looks.iter().map(|look| look.threads).max();
         let drawn = [
             format!(
@@ -102,9 +101,9 @@ impl Watch {
                 mib(last.resident),
                 mib(last.anonymous)
             ),
-            draw(&of(|look| look.resident as f64 / f64::from(1 << 20))),
+            draw(&of(|look| mib(look.resident))),
             format!("{}: of no file, in MiB", self.name),
-            draw(&of(|look| look.anonymous as f64 / f64::from(1 << 20))),
+            draw(&of(|look| mib(look.anonymous))),
             format!(
                 "{}: open descriptors; {} before, {} afterwards; threads {} before, {} at the most, {} afterwards",
                 self.name,
@@ -126,6 +125,28 @@ impl Watch {
         );
         Ok(drawn)
     }
+}
+
+/// What was seen last.
+impl fmt::Display for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first look was taken when it began.
+        let last = looks[looks.len() - 1];
+        write!(
+            f,
+            "{}: {:.1} MiB resident, {:.1} of no file, {} descriptors, {} threads",
+            self.name,
+            mib(last.resident),
+            mib(last.anonymous),
+            last.descriptors,
+            last.threads
+        )
+    }
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 fn look(process: u32) -> Result<Look> {

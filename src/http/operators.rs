@@ -18,18 +18,13 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::routes::health;
+use super::serve::{OPERATORS, accepted};
 use crate::job::queue::Queue;
 use crate::measure;
 use crate::read_ahead::MemoryBudget;
 
-/// Connections at once.
-const PLACES: usize = 32;
-
 /// For the head of a request, and between two of them.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Pause after the system refused to hand out a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the queue may take to count its jobs.
 const COUNTING: Duration = Duration::from_secs(2);
@@ -50,21 +45,14 @@ pub async fn answer(listener: TcpListener, operated: Operated) -> Infallible {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(operated);
-    let places = Arc::new(Semaphore::new(PLACES));
+    let places = Arc::new(Semaphore::new(OPERATORS));
     let mut connections = JoinSet::new();
     loop {
         let Ok(place) = places.clone().acquire_owned().await else {
             std::future::pending().await
         };
         while connections.try_join_next().is_some() {}
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+        let (stream, _) = accepted(&listener).await;
         let router = router.clone();
         connections.spawn(async move {
             let _place = place;

@@ -5,10 +5,11 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections of operators at once: they have places of their own, so that health and metrics are answered when
 /// clients have taken all of theirs.
-const OPERATORS: usize = 32;
+pub(super) const OPERATORS: usize = 32;
 
 /// Connections at once that are told that there is no place for them.
 const ASIDE: usize = 64;
@@ -131,6 +132,19 @@ pub async fn run(
     Ok(())
 }
 
+/// The next connection, however long the system refuses to hand one out.
+pub(super) async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
 /// A listener, and the places for those who come in through it.
 struct Door {
     listener: TcpListener,
@@ -215,14 +229,7 @@ impl Door {
         connections: &Connections,
     ) -> Infallible {
         loop {
-            let (stream, peer) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
+            let (stream, peer) = accepted(&self.listener).await;
             let connection = |service: &Arc<Service>, limits, keep_alive, entry| Connection {
                 service: service.clone(),
                 tls: self

@@ -10,6 +10,7 @@ use crate::support::problem::Problem;
 use crate::support::server::Server;
 use crate::support::synthetic::faults::{Gate, Mishap, Rule};
 use crate::support::synthetic::object::SyntheticObject;
+use crate::support::synthetic::requests::Operation;
 use crate::support::synthetic::{Options, Synthetic};
 use crate::support::wait::eventually;
 
@@ -50,6 +51,13 @@ async fn ten_times_more_downloads_than_fit() {
     let server = Server::over_with(&store.endpoint(), &["--memory-budget", "4MiB"]);
     let url = format!("{}/v1/zip", server.url);
     let whole = server.get("/v1/zip").await.body;
+    let asked_for = |operation: Operation| {
+        let log = store.requests().log();
+        log.iter()
+            .filter(|record| record.operation == operation)
+            .count()
+    };
+    let listings = asked_for(Operation::List);
 
     // Nobody who is let in can finish before the gate opens, so whoever is refused meanwhile is refused before.
     let gate = Gate::new();
@@ -86,6 +94,11 @@ async fn ten_times_more_downloads_than_fit() {
         admitted.len()
     );
     assert_eq!(admitted.len() + refused, 10 * FIT);
+    assert_eq!(
+        asked_for(Operation::List),
+        listings * (1 + admitted.len()),
+        "nothing is listed for those who are refused"
+    );
     let shares = gauge(&server, "sheaf_memory_shares").await;
     assert_eq!(shares, admitted.len() as f64);
     let counted = gauge(&server, "sheaf_over_limit_total{limit=\"memory\"}").await;
