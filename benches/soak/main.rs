@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use tokio::task::JoinSet;
 
 #[path = "../../tests/support/mod.rs"]
 #[allow(dead_code, reason = "tests and benches share it, and each uses a part")]
@@ -82,9 +83,10 @@ async fn run(length: Length) -> Result<()> {
         watches.push(Watch::start(name, process, every)?);
     }
     let start = Instant::now();
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|seed| tokio::spawn(client(world.clone(), seed, length)))
-        .collect();
+    let mut clients = JoinSet::new();
+    for seed in 0..CLIENTS {
+        clients.spawn(client(world.clone(), seed, length));
+    }
     let told = async {
         loop {
             tokio::time::sleep(TOLD).await;
@@ -96,8 +98,8 @@ async fn run(length: Length) -> Result<()> {
     };
     let counted = async {
         let mut tally = Tally::default();
-        for client in clients {
-            tally.add(client.await??);
+        while let Some(client) = clients.join_next().await {
+            tally.add(client??);
         }
         Ok::<_, anyhow::Error>(tally)
     };
