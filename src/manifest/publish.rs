@@ -61,10 +61,16 @@ impl Default for PublishOptions {
             queue_max: DEFAULT_QUEUE,
             now: SystemTime::now(),
             watch: Watch::default(),
-            pace: Pace::default(),
+            pace: Pace {
+                ahead: LISTED_AHEAD,
+                ..Pace::default()
+            },
         }
     }
 }
+
+/// How far the listing goes ahead of signing, in bytes. It is several times as fast, so that more would only lie there.
+const LISTED_AHEAD: usize = 24 << 20;
 
 /// A manifest that is in the bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
