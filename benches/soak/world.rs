@@ -152,7 +152,7 @@ impl World {
         ))
     }
 
-    /// Fails unless nothing is held any more. Connections end a little after their clients.
+    /// Fails unless nothing is held any more.
     pub async fn nothing_is_held(&self) -> Result<()> {
         const GAUGES: [&str; 4] = [
             "sheaf_downloads_running",
@@ -160,21 +160,9 @@ impl World {
             "sheaf_memory_reserved_bytes",
             "sheaf_jobs_running_here",
         ];
-        let mut held = Vec::new();
-        for _ in 0..600 {
-            let counted = self.metrics().await?;
-            held = counted
-                .lines()
-                .filter(|line| GAUGES.iter().any(|gauge| line.starts_with(gauge)))
-                .filter(|line| !line.ends_with(" 0"))
-                .map(str::to_owned)
-                .collect();
-            if held.is_empty() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        bail!("it is held still: {held:?}")
+        let held = self.server.held(&GAUGES, 1200).await;
+        ensure!(held.is_empty(), "it is held still: {held:?}");
+        Ok(())
     }
 
     /// Removes an object that is compared already.

@@ -102,17 +102,13 @@ impl App {
         Ok(bucket)
     }
 
-    /// Whether the archive of a link may be handed out from there. Who may write the queue names the place, and not only
-    /// the API.
+    /// Whether the archive of a link may be handed out from there.
     ///
     /// # Errors
     /// 403 `bucket-not-allowed`.
     pub fn may_hand_out(&self, target: &Target, link: Uuid) -> Result<(), Problem> {
-        let space = self.config.links.space.as_ref();
-        match space.is_some_and(|space| target.is_of_link(link, space)) {
-            true => Ok(()),
-            false => Ok(self.config.door.allowed_buckets.check(&target.bucket)?),
-        }
+        let (space, door) = (self.config.links.space.as_ref(), &self.config.door);
+        Ok(target.check(link, space, &door.allowed_buckets)?)
     }
 
     /// The server's links.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::manifest::StateSpace;
 use crate::manifest::library::StateKey;
-use crate::store::Bucket;
+use crate::store::{AllowedBuckets, Bucket, NotAllowed};
 
 /// What is to be packaged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,9 +39,24 @@ pub struct Target {
 }
 
 impl Target {
-    /// Whether this is where an archive is kept for its link alone, among sheaf's own objects.
-    pub fn is_of_link(&self, link: Uuid, space: &StateSpace) -> bool {
-        self.bucket == space.bucket && self.key == space.key(StateKey::Package(link))
+    /// Whether the archive of a link may be here: in one of these buckets, or where it is kept for its link alone, among
+    /// sheaf's own objects. Who may write the queue names the place, and not only the API.
+    ///
+    /// # Errors
+    /// [`NotAllowed`] where it may not.
+    pub fn check(
+        &self,
+        link: Uuid,
+        space: Option<&StateSpace>,
+        allowed: &AllowedBuckets,
+    ) -> Result<(), NotAllowed> {
+        let own = |space: &StateSpace| {
+            self.bucket == space.bucket && self.key == space.key(StateKey::Package(link))
+        };
+        match space.is_some_and(own) {
+            true => Ok(()),
+            false => allowed.check(&self.bucket),
+        }
     }
 }
 

@@ -6,8 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 const WHOLE: u8 = 0;
 const CLOSE: u8 = 1;
@@ -41,6 +51,35 @@ impl Connection {
     /// Wraps `stream`; `cut` is handed to the bodies that are sent over it.
     pub fn new(stream: TcpStream, cut: Arc<Cut>) -> Self {
         Connection { stream, cut }
+    }
+}
+
+/// Serves whoever comes until it is dropped; the connections live in its set and end with it. `answer` may cut the one that
+/// its request came over.
+pub async fn serve<A, F, B, E>(listener: TcpListener, answer: A)
+where
+    A: Fn(Request<Incoming>, Arc<Cut>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Response<B>, E>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+    E: Into<BoxError> + 'static,
+{
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                let _ = stream.set_nodelay(true);
+                let (answer, cut) = (answer.clone(), Arc::new(Cut::default()));
+                let io = TokioIo::new(Connection::new(stream, cut.clone()));
+                connections.spawn(async move {
+                    let service = service_fn(move |request| answer(request, cut.clone()));
+                    // An error is a cut that was asked for, or a client that went away.
+                    let _ = http1::Builder::new().serve_connection(io, service).await;
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
     }
 }
 

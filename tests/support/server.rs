@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -132,6 +133,27 @@ impl Server {
             .filter(|line| line.starts_with('{'))
             .map(|line| serde_json::from_str(line).expect("a line of JSON"))
             .collect()
+    }
+
+    /// Asks every 50 ms, `tries` times at the most, until these gauges are at zero: connections end a little after their
+    /// clients. The lines of those that are not.
+    pub async fn held(&self, gauges: &[&str], tries: u32) -> Vec<String> {
+        let mut held = Vec::new();
+        for _ in 0..tries {
+            let answer = self.get("/metrics").await;
+            assert_eq!(answer.status, 200, "metrics");
+            held = String::from_utf8_lossy(&answer.body)
+                .lines()
+                .filter(|line| gauges.iter().any(|gauge| line.starts_with(gauge)))
+                .filter(|line| !line.ends_with(" 0"))
+                .map(str::to_owned)
+                .collect();
+            if held.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        held
     }
 
     /// Waits for a line of the log.

@@ -57,12 +57,10 @@ pub struct Means {
 }
 
 impl Means {
-    /// Whether a job is for a place that it may write to. Who may write the queue names it, and not only the API.
+    /// Whether a job is for a place that it may write to.
     fn allow(&self, order: &Order) -> Result<(), NotAllowed> {
-        match order.target.is_of_link(order.manifest, &order.state) {
-            true => Ok(()),
-            false => self.allowed.check(&order.target.bucket),
-        }
+        let space = Some(&order.state);
+        order.target.check(order.manifest, space, &self.allowed)
     }
 }
 

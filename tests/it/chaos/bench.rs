@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
 
 use aws_sdk_s3::config::Credentials;
 use bytes::Bytes;
@@ -239,27 +238,15 @@ pub fn holds(archive: &[u8], objects: &[Planned]) {
     assert_eq!(difference(&planned, &read), None);
 }
 
-/// Connections end a little after their clients.
+/// Nothing is held any more.
 pub async fn gauges_are_at_zero(server: &Server) -> Result<(), String> {
     const GAUGES: [&str; 3] = [
         "sheaf_downloads_running",
         "sheaf_memory_shares",
         "sheaf_jobs_running_here",
     ];
-    let mut held = Vec::new();
-    for _ in 0..200 {
-        let answer = server.get("/metrics").await;
-        let exposition = String::from_utf8_lossy(&answer.body).into_owned();
-        held = exposition
-            .lines()
-            .filter(|line| GAUGES.iter().any(|gauge| line.starts_with(gauge)))
-            .filter(|line| !line.ends_with(" 0"))
-            .map(str::to_owned)
-            .collect();
-        if held.is_empty() {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    match server.held(&GAUGES, 200).await {
+        held if held.is_empty() => Ok(()),
+        held => Err(format!("gauges are not at zero: {held:?}")),
     }
-    Err(format!("gauges are not at zero: {held:?}"))
 }

@@ -25,7 +25,7 @@ use futures::StreamExt;
 
 use bench::Bench;
 use place::Shared;
-use plan::{Event, Must, Plan};
+use plan::{Event, Plan};
 
 /// Runs of a normal test.
 const RUNS: u64 = 50;
@@ -121,14 +121,8 @@ async fn run(seed: u64, shared: Arc<Shared>) -> Result<bool, String> {
             "success with {size} bytes that are no archive of the bucket"
         )));
     }
-    match plan.must {
-        Must::Succeed if !ended.success => {
-            return Err(blame("it failed, and all that happened can be mended"));
-        }
-        Must::Fail if ended.success => {
-            return Err(blame("it succeeded, and that cannot be"));
-        }
-        _ => {}
+    if let Some(why) = plan.must.broken_by(ended.success) {
+        return Err(blame(why));
     }
     bench
         .log_agrees(&plan, &ended)

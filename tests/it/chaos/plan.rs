@@ -45,6 +45,17 @@ pub enum Must {
     Either,
 }
 
+impl Must {
+    /// What is wrong with an end.
+    pub fn broken_by(self, success: bool) -> Option<&'static str> {
+        match self {
+            Must::Succeed if !success => Some("it failed, and all that happened can be mended"),
+            Must::Fail if success => Some("it succeeded, and that cannot be"),
+            _ => None,
+        }
+    }
+}
+
 /// An object of the bucket.
 #[derive(Clone, Debug)]
 pub struct Planned {

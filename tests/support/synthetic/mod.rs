@@ -24,12 +24,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::AbortHandle;
 
 use answer::Answer;
 use body::ScriptedBody;
@@ -40,7 +37,7 @@ use requests::{Operation, Request, Requests};
 use versions::Versions;
 use writes::Uploads;
 
-use super::cut::{Connection, Cut};
+use super::cut::{self, Cut};
 
 /// How the server answers.
 #[derive(Clone, Debug)]
@@ -117,7 +114,9 @@ impl Synthetic {
             .await
             .expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
-        let accepting = tokio::spawn(accept(listener, store.clone())).abort_handle();
+        let behind = store.clone();
+        let answer = move |request, cut| respond(behind.clone(), cut, request);
+        let accepting = tokio::spawn(cut::serve(listener, answer)).abort_handle();
         Synthetic {
             address,
             store,
@@ -184,27 +183,6 @@ impl Synthetic {
 impl Drop for Synthetic {
     fn drop(&mut self) {
         self.accepting.abort();
-    }
-}
-
-/// Accepts until it is dropped; the connections live in its set and end with it.
-async fn accept(listener: TcpListener, store: Arc<Store>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                let _ = stream.set_nodelay(true);
-                let (store, cut) = (store.clone(), Arc::new(Cut::default()));
-                let io = TokioIo::new(Connection::new(stream, cut.clone()));
-                connections.spawn(async move {
-                    let service = service_fn(move |request| respond(store.clone(), cut.clone(), request));
-                    // An error is a cut that was asked for, or a client that went away.
-                    let _ = http1::Builder::new().serve_connection(io, service).await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
     }
 }
 

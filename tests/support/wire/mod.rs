@@ -17,12 +17,11 @@ use http_body::Body;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::AbortHandle;
 
-use super::cut::{Connection, Cut};
+use super::cut::{self, Cut};
 use body::{HarmedBody, HarmedRequest};
 pub use harm::*;
 
@@ -51,7 +50,9 @@ impl Wire {
             upstream: Mutex::new(authority(upstream)),
             harms: Mutex::default(),
         });
-        let accepting = tokio::spawn(accept(listener, shared.clone())).abort_handle();
+        let behind = shared.clone();
+        let answer = move |request, cut| pass(behind.clone(), cut, request);
+        let accepting = tokio::spawn(cut::serve(listener, answer)).abort_handle();
         Wire {
             address,
             shared,
@@ -94,29 +95,6 @@ impl Drop for Wire {
 
 fn authority(url: &str) -> String {
     url.trim_start_matches("http://").to_owned()
-}
-
-/// Accepts until it is dropped; the connections live in its set and end with it.
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                let _ = stream.set_nodelay(true);
-                let (shared, cut) = (shared.clone(), Arc::new(Cut::default()));
-                let io = TokioIo::new(Connection::new(stream, cut.clone()));
-                connections.spawn(async move {
-                    let service = service_fn(move |request| pass(shared.clone(), cut.clone(), request));
-                    // An error is a cut that was asked for, or a client that went away.
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(io, service)
-                        .await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
 }
 
 /// The exchange behind broke off: so does the one in front.

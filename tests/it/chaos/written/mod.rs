@@ -13,7 +13,6 @@ mod plan;
 use std::sync::Arc;
 
 use super::place::Shared;
-use super::plan::Must;
 use bench::Bench;
 use plan::Plan;
 
@@ -45,17 +44,8 @@ async fn play(plan: &Plan, shared: &Shared) -> Result<bool, String> {
         );
         format!("{what}\n{}\n{end}\n{}", describe(plan), bench.said())
     };
-    match plan.must {
-        Must::Succeed if !made.success => {
-            return Err(blame(
-                &bench,
-                "it failed, and all that happened can be mended",
-            ));
-        }
-        Must::Fail if made.success => {
-            return Err(blame(&bench, "it succeeded, and that cannot be"));
-        }
-        _ => {}
+    if let Some(why) = plan.must.broken_by(made.success) {
+        return Err(blame(&bench, why));
     }
     let right = bench.is_right(plan, &made).await;
     right.map_err(|why| blame(&bench, &why))?;
