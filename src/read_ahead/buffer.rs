@@ -3,7 +3,9 @@
 //! The reading side never waits here: room for all of the piece was reserved before its read began.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
 
 use bytes::Bytes;
 use crc32fast::Hasher;
@@ -17,8 +19,27 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub(super) struct Buffer {
     state: Mutex<State>,
-    /// The download that takes the bytes.
-    taker: Arc<AtomicWaker>,
+    taker: Arc<Taker>,
+}
+
+/// The download that takes the bytes.
+#[derive(Debug, Default)]
+pub(super) struct Taker {
+    waker: AtomicWaker,
+    /// Some of its pieces gave way.
+    gap: AtomicBool,
+}
+
+impl Taker {
+    /// This task is to be woken when there is something to take.
+    pub(super) fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// Whether pieces gave way since this was asked last.
+    pub(super) fn has_gap(&self) -> bool {
+        self.gap.load(Ordering::Relaxed) && self.gap.swap(false, Ordering::AcqRel)
+    }
 }
 
 #[derive(Debug)]
@@ -80,7 +101,7 @@ pub(super) enum Known {
 
 impl Buffer {
     /// An empty buffer for a piece that `reservation` covers.
-    pub(super) fn new(reservation: Option<Reservation>, taker: Arc<AtomicWaker>) -> Arc<Buffer> {
+    pub(super) fn new(reservation: Option<Reservation>, taker: Arc<Taker>) -> Arc<Buffer> {
         Arc::new(Buffer {
             state: Mutex::new(State {
                 chunks: VecDeque::new(),
@@ -108,14 +129,14 @@ impl Buffer {
             state.is_head
         };
         if wake {
-            self.taker.wake();
+            self.taker.waker.wake();
         }
     }
 
     /// The store's CRC-32 is known, or it is known that there is none.
     pub(super) fn store(&self, stored: Option<u32>) {
         self.state().stored = Some(stored);
-        self.taker.wake();
+        self.taker.waker.wake();
     }
 
     /// All has come. From now on the bytes lie ready, and give way to others when they do so for long.
@@ -136,7 +157,7 @@ impl Buffer {
             }
         };
         drop(mark);
-        self.taker.wake();
+        self.taker.waker.wake();
     }
 
     /// All has come, was hashed, and was not kept.
@@ -146,7 +167,7 @@ impl Buffer {
             state.hashed = Some(crc32);
             state.progress = Progress::Done;
         }
-        self.taker.wake();
+        self.taker.waker.wake();
     }
 
     /// The bytes that have come are forgotten: they are read again. None were taken.
@@ -158,7 +179,7 @@ impl Buffer {
     /// Nothing more will come.
     pub(super) fn fail(&self, error: StoreError) {
         self.state().progress = Progress::Failed(Some(error));
-        self.taker.wake();
+        self.taker.waker.wake();
     }
 
     /// It is this piece's turn.
@@ -225,6 +246,11 @@ impl Buffer {
         Known::All { computed, stored }
     }
 
+    /// Its bytes were dropped for the sake of others.
+    pub(super) fn gave_way(&self) -> bool {
+        matches!(self.state().progress, Progress::GaveWay)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -248,6 +274,7 @@ impl GivesWay for Buffer {
             )
         };
         drop(dropped);
+        self.taker.gap.store(true, Ordering::Release);
         None
     }
 }

@@ -3,8 +3,8 @@
 //! Every download has an account. It *holds* a part of the budget and *uses* a part of what it holds. The invariants:
 //! an account holds at least [`FIRST`] bytes from its opening to its closing; it never uses more than it holds; all
 //! accounts together hold at most the total, but for what is recorded without asking ([`Ledger::record`]). From the
-//! first one follows that every download can go on, whatever the others do. Accounts grow only within the first half of
-//! the total: the other one is kept for those who come in.
+//! first one follows that every download can go on, whatever the others do. Accounts grow only within
+//! half of what all first reservations leave of the total: the other half is kept for those who come in.
 
 use std::collections::BTreeMap;
 
@@ -88,9 +88,15 @@ impl Ledger {
         self.accounts.len()
     }
 
+    /// What all accounts may hold together where one grows, in bytes.
+    fn within(&self) -> usize {
+        let first = FIRST.saturating_mul(self.accounts.len());
+        self.total.midpoint(first.min(self.total))
+    }
+
     /// The bytes that accounts may still grow by.
     fn room(&self) -> usize {
-        (self.total / 2).saturating_sub(self.held)
+        self.within().saturating_sub(self.held)
     }
 
     /// The most that one account may hold: [`MOST`], but no more than half of the budget.
@@ -150,7 +156,7 @@ impl Ledger {
         let grown = used.saturating_sub(account.held);
         (used <= self.most()).then(|| match grown {
             0 => 0,
-            grown => (self.held + grown).saturating_sub(self.total / 2),
+            grown => (self.held + grown).saturating_sub(self.within()),
         })
     }
 
@@ -277,7 +283,7 @@ mod tests {
             ledger.record(id, 1000);
         }
         assert_eq!(ledger.held(), 6 * FIRST + 3000);
-        assert_eq!(ledger.reach(ids[0]), 7 * FIRST - 3000);
+        assert_eq!(ledger.reach(ids[0]), 8 * FIRST + FIRST / 2 - 3000);
         for (n, &id) in ids.iter().enumerate() {
             ledger.give(id, (n + 1) * FIRST);
             ledger.close(id);

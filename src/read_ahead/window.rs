@@ -1,9 +1,9 @@
 //! How far a download reads ahead: a pure policy, fed with what happens at its two ends.
 //!
 //! The window is a number of bytes: those being read, those lying ready, and those on their way into the socket. It is
-//! judged once per window of bytes that the client took. Had the socket to wait for the store in that time, the window
-//! was too small, and doubles; did the client always find everything ready that the window allows, then the client is
-//! the slow one, and the window shrinks by a quarter. In between it stays.
+//! judged once per window of bytes that the client took, and as often as once a second. Had the socket to wait for the
+//! store in that time, the window was too small, and doubles; did the client always find everything ready that the window
+//! allows, then the client is the slow one, and the window shrinks by a quarter. In between it stays.
 //!
 //! A window hides the time from a request to the first byte of its answer. One that is several times what passes in that
 //! time hides all of it, and grows no more, wait the socket or not: then the store gives no more than this, and bytes
@@ -31,6 +31,10 @@ pub const LARGEST_PIECE: u64 = (MOST / 4) as u64;
 /// The smallest piece that a larger object is cut into, in bytes: a quarter of the first reservation.
 pub const SMALLEST_PIECE: u64 = (FIRST / 4) as u64;
 
+/// The largest piece before the client has taken as much, in bytes. A client that turns out to be slow keeps in memory what
+/// it was given first until it has taken it, whoever else could do with that.
+const FIRST_PIECE: usize = 64 * 1024;
+
 /// How many times what passes until an answer begins the window may be: a quarter of it is one piece, and each of the four
 /// takes its time to come after its answer has begun.
 const HIDDEN: u32 = 4;
@@ -51,12 +55,16 @@ const LEAD: usize = 512 * 1024;
 /// have its limit.
 const SLOW: f64 = 128e6;
 
+/// After so long a window is judged, however little of it was taken: a slow client is not to hold much memory for minutes.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// How far to read ahead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     target: usize,
     most: usize,
-    /// Bytes that the client took since the last judgement.
+    /// Bytes that the client took, and how many of them since the last judgement.
+    passed: usize,
     taken: usize,
     /// When that was.
     judged: Instant,
@@ -75,6 +83,7 @@ impl Window {
         Window {
             target: START.min(most),
             most,
+            passed: 0,
             taken: 0,
             judged: Instant::now(),
             streams: false,
@@ -88,13 +97,24 @@ impl Window {
         self.target
     }
 
-    /// How long the next piece of a larger object is to be, in bytes: at most a quarter of the `reach` bytes that could be
-    /// had for it.
-    pub fn piece(&self, reach: usize) -> u64 {
-        if self.streams() {
-            return (reach as u64 / 4).clamp(SMALLEST_PIECE, NEAR_PIECE);
+    /// How many bytes the share should reach at the least: none in particular while the client finds everything ready.
+    pub fn wanted(&self) -> usize {
+        match self.streams() {
+            _ if !self.waited => 0,
+            true => 4 * NEAR_PIECE as usize,
+            false => self.target,
         }
-        (self.target.min(reach) as u64 / 4).clamp(SMALLEST_PIECE, LARGEST_PIECE)
+    }
+
+    /// How long the next piece of a larger object is to be, in bytes: at most a quarter of the `reach` bytes that could be
+    /// had for it, and at first no more than the client has taken.
+    pub fn piece(&self, reach: usize) -> u64 {
+        let (length, longest) = match self.streams() {
+            true => (reach / 4, NEAR_PIECE),
+            false => (self.target.min(reach) / 4, LARGEST_PIECE),
+        };
+        let known = self.passed.max(FIRST_PIECE);
+        (length.min(known) as u64).clamp(SMALLEST_PIECE, longest)
     }
 
     /// Whether a read that is charged with `charge` bytes may begin behind `used` others.
@@ -118,12 +138,13 @@ impl Window {
     /// The client took `bytes`; `idle` says that no read was under way then, `latency` how long the store took of late
     /// until an answer began.
     pub fn taken(&mut self, bytes: usize, idle: bool, latency: Duration) {
+        self.passed = self.passed.saturating_add(bytes);
         self.taken = self.taken.saturating_add(bytes);
         self.idle &= idle;
-        if self.taken < self.target {
+        let now = Instant::now();
+        if self.taken < self.target && now - self.judged < LONGEST {
             return;
         }
-        let now = Instant::now();
         let passed = now - std::mem::replace(&mut self.judged, now);
         // The window passed in this time, and is to be compared with what passes in the latency.
         let hides = passed < latency.saturating_sub(NEAR) * HIDDEN;
@@ -137,6 +158,12 @@ impl Window {
         self.taken = 0;
         self.waited = false;
         self.idle = true;
+    }
+
+    /// What was read ahead lay there until others had need of its memory.
+    pub fn gave_way(&mut self) {
+        self.target = FIRST;
+        self.taken = 0;
     }
 
     /// The budget had no room for more than `used` bytes: the window is that large, until it grows again.
@@ -275,6 +302,33 @@ mod tests {
         }
         let quick = pass(1e9, true, false).await;
         assert_eq!((quick.target(), quick.piece(MOST)), (START, NEAR_PIECE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_holds_much_for_seconds_only() {
+        let mut window = Window::new(MOST);
+        for _ in 0..8 {
+            tokio::time::advance(LONGEST).await;
+            window.taken(1, true, LONG);
+        }
+        assert_eq!(window.target(), FIRST);
+        let mut paused = Window::new(MOST);
+        tokio::time::advance(100 * LONGEST).await;
+        paused.taken(1, true, LONG);
+        assert_eq!(paused.target(), START / 4 * 3, "one pause is one step");
+    }
+
+    #[test]
+    fn what_gave_way_was_too_much() {
+        let mut window = Window::new(MOST);
+        window.gave_way();
+        assert_eq!(window.target(), FIRST);
+        pass(&mut window, 1, true, false);
+        assert_eq!(
+            window.target(),
+            2 * FIRST,
+            "it grows again as soon as it is wanted"
+        );
     }
 
     #[test]

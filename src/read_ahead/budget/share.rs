@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
+use tokio::time::Instant;
 
-use super::{GivesWay, MemoryBudget, PATIENCE, State};
+use super::{GivesWay, MemoryBudget, PATIENCE, PAUSE, State};
 use crate::measure;
 
 /// One download's part of the budget. Clones are the same share; it ends with the last of them and of the reservations
@@ -89,9 +90,25 @@ impl Share {
         self.0.budget.state().ledger.used(self.0.id)
     }
 
-    /// The bytes that reservations of this share could cover now, if all were its own that is free.
-    pub fn reach(&self) -> usize {
-        self.0.budget.state().ledger.reach(self.0.id)
+    /// The bytes that reservations of this share could cover now, if all were its own that is free. Where those are fewer
+    /// than `wanted`, what others let lie for long gives way first, now and then.
+    pub fn reach(&self, wanted: usize) -> usize {
+        let Account { budget, id, .. } = &*self.0;
+        let missing = {
+            let mut state = budget.state();
+            let (reach, now) = (state.ledger.reach(*id), Instant::now());
+            let wanted = wanted.min(state.ledger.most());
+            if reach >= wanted || now < state.look_again {
+                return reach;
+            }
+            state.look_again = now + PAUSE;
+            let used = state.ledger.used(*id);
+            state.ledger.missing(*id, wanted.saturating_sub(used))
+        };
+        if let Some(missing) = missing {
+            budget.reclaim(missing, PATIENCE);
+        }
+        budget.state().ledger.reach(*id)
     }
 
     /// The most bytes that this share may have reserved at once.

@@ -69,7 +69,7 @@ async fn bytes_that_nobody_takes_give_way() {
     let (slow, fast) = (budget.admit().unwrap(), budget.admit().unwrap());
     let (first, _mark) = ready(&slow, 2 * FIRST);
     let (second, _mark) = ready(&slow, 2 * FIRST);
-    let _own = fast.try_take(4 * FIRST).unwrap();
+    let _own = fast.try_take(5 * FIRST).unwrap();
     assert!(fast.try_take(1).is_none(), "they have not lain long enough");
     tokio::time::advance(PATIENCE).await;
     *first.touched.lock().unwrap() = Instant::now();
@@ -86,10 +86,14 @@ async fn bytes_that_nobody_takes_give_way() {
 async fn those_who_came_in_later_do_not_keep_the_quick_one_small() {
     let budget = MemoryBudget::new(32 * FIRST);
     let slow = budget.admit().unwrap();
-    let lying: Vec<_> = (0..5).map(|_| ready(&slow, 2 * FIRST)).collect();
+    let lying: Vec<_> = (0..7).map(|_| ready(&slow, 2 * FIRST)).collect();
     let _others: Vec<Share> = (0..8).map(|_| budget.admit().unwrap()).collect();
     let fast = budget.admit().unwrap();
-    assert_eq!(budget.held(), 19 * FIRST, "more than half of all");
+    assert_eq!(
+        budget.held(),
+        23 * FIRST,
+        "more than shares grow within: 10 first ones, and half of the rest"
+    );
     tokio::time::advance(PATIENCE).await;
     assert!(fast.try_take(2 * FIRST).is_some());
     let gone = lying
@@ -100,10 +104,11 @@ async fn those_who_came_in_later_do_not_keep_the_quick_one_small() {
 
 #[tokio::test(start_paused = true)]
 async fn a_first_reservation_never_gives_way() {
-    let budget = MemoryBudget::new(8 * FIRST);
+    let budget = MemoryBudget::new(9 * FIRST);
     let (slow, fast) = (budget.admit().unwrap(), budget.admit().unwrap());
+    let _other = budget.admit().unwrap();
     let (own, _mark) = ready(&slow, FIRST);
-    let _all = fast.try_take(3 * FIRST).unwrap();
+    let _all = fast.try_take(4 * FIRST).unwrap();
     tokio::time::advance(PATIENCE).await;
     assert!(fast.try_take(1).is_none());
     assert!(!own.gone.load(Ordering::SeqCst));

@@ -35,7 +35,8 @@ where
     /// Begins as many reads as the window and the share allow; `true` where there is nothing more to read.
     pub(super) fn fill(&mut self, cx: &mut Context<'_>) -> Result<bool, ReadAheadError<E>> {
         loop {
-            let most = (self.share.reach() / REACH_PER_READ).clamp(1, self.most_reads);
+            let reach = self.share.reach(self.window.wanted());
+            let most = (reach / REACH_PER_READ).clamp(1, self.most_reads);
             let busy = self.traffic.under_way() >= most;
             if (busy && !self.queue.is_empty()) || self.queue.len() >= MOST_PIECES {
                 return Ok(false);
@@ -48,19 +49,19 @@ where
                     Poll::Pending => return Ok(false),
                 }
             }
-            match self.begin(cx) {
+            match self.begin(cx, reach) {
                 Begun::Yes => {}
                 Begun::Later => return Ok(false),
             }
         }
     }
 
-    /// Begins to read the next piece, if there is room for it.
-    fn begin(&mut self, cx: &mut Context<'_>) -> Begun {
+    /// Begins to read the next piece, if there is room for it within `reach`.
+    fn begin(&mut self, cx: &mut Context<'_>, reach: usize) -> Begun {
         let Some(cursor) = self.cursors.front() else {
             return Begun::Later;
         };
-        let cut = cursor.cut(&self.window, self.share.reach());
+        let cut = cursor.cut(&self.window, reach);
         if cut.range.is_empty() {
             return self.push(cut, None, false);
         }
@@ -103,7 +104,7 @@ where
         if cursor.rest().is_empty() {
             self.cursors.pop_front();
         }
-        let buffer = Buffer::new(reservation, self.wakes.clone());
+        let buffer = Buffer::new(reservation, self.taker.clone());
         let read = if cut.range.is_empty() {
             buffer.finish(&self.share);
             None

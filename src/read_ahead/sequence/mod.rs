@@ -10,11 +10,10 @@ use std::task::{Context, Poll, ready};
 
 use crc32fast::Hasher;
 use futures::stream::{Fuse, Stream, StreamExt};
-use futures::task::AtomicWaker;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::budget::Share;
-use super::buffer::{Buffer, Found, Known};
+use super::buffer::{Buffer, Found, Known, Taker};
 use super::piece::{Cursor, Cut, Item, Span};
 use super::reads::Reads;
 use super::traffic::Traffic;
@@ -41,7 +40,7 @@ pub struct ReadAhead<R, S, T> {
     passing: Passing,
     traffic: Traffic,
     most_reads: usize,
-    wakes: Arc<AtomicWaker>,
+    taker: Arc<Taker>,
 }
 
 struct Piece<T> {
@@ -94,7 +93,7 @@ where
             passing: Passing::default(),
             traffic: Traffic::default(),
             most_reads: MOST_READS,
-            wakes: Arc::default(),
+            taker: Arc::default(),
         }
     }
 
@@ -133,8 +132,14 @@ where
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Event<T>>, ReadAheadError<E>>> {
-        self.wakes.register(cx.waker());
+        self.taker.register(cx.waker());
         loop {
+            if self.taker.has_gap()
+                && let Some(gap) = self.queue.iter().position(|piece| piece.buffer.gave_way())
+            {
+                // Before anything is read that would lie behind the gap, only to be read again.
+                self.take_back(gap);
+            }
             let exhausted = self.fill(cx)?;
             if self.queue.is_empty() {
                 if exhausted {
@@ -174,7 +179,7 @@ where
             Found::End => Poll::Ready(self.end_head()),
             Found::Failed(error) => Poll::Ready(Err(ReadAheadError::Store(error))),
             Found::GaveWay => {
-                self.take_back();
+                self.take_back(0);
                 Poll::Ready(Ok(None))
             }
         }
@@ -213,7 +218,7 @@ where
             }
             Known::Failed(error) => Poll::Ready(Err(ReadAheadError::Store(error))),
             Known::GaveWay => {
-                self.take_back();
+                self.take_back(0);
                 Poll::Ready(Ok(None))
             }
         }
@@ -242,10 +247,13 @@ where
         }
     }
 
-    /// Ends all reads and goes back to the first byte that was not passed on.
-    fn take_back(&mut self) {
-        self.passing.end_piece();
-        while let Some(piece) = self.queue.pop_back() {
+    /// Ends all reads but the first `kept`, and goes back to the first byte that they do not bring.
+    fn take_back(&mut self, kept: usize) {
+        self.window.gave_way();
+        if kept == 0 {
+            self.passing.end_piece();
+        }
+        for piece in self.queue.drain(kept..).rev() {
             let later = self.cursors.front();
             if later.is_some_and(|later| Arc::ptr_eq(&later.span, &piece.span)) {
                 self.cursors.pop_front();

@@ -371,10 +371,10 @@ async fn what_gave_way_is_read_again() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(budget.held() > FIRST);
     let other = budget.admit().unwrap();
-    let _taken = other.try_take(2 * MIB - FIRST).unwrap();
+    let _taken = other.try_take(2 * MIB).unwrap();
     assert_eq!(
         budget.held(),
-        2 * MIB,
+        2 * MIB + FIRST,
         "of its own, the first reservation is left"
     );
     let content = script.content("a");
@@ -383,6 +383,31 @@ async fn what_gave_way_is_read_again() {
         item(&mut ahead, &script, &format!("b{n}")).await;
     }
     assert_eq!(ahead.next().await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_read_behind_what_gave_way() {
+    let script = Script::new(Behaviour::calm(Duration::from_millis(1)), 1);
+    let budget = MemoryBudget::new(8 * MIB);
+    let share = budget.admit().unwrap();
+    let mut ahead = ahead(&script, vec![script.item("a", 40 * MIB, LARGE)], share);
+    assert!(matches!(event(&mut ahead).await, Event::Begin { .. }));
+    let quick = budget.admit().unwrap();
+    let mut passed = 0;
+    for _ in 0..100 {
+        // A client that takes a chunk now and then, while another one wants as much as there is.
+        let Event::Data(chunk) = event(&mut ahead).await else {
+            panic!("no bytes");
+        };
+        passed += chunk.len();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        drop(quick.try_take(quick.most()));
+    }
+    let ahead_of_it = script.bytes() - passed;
+    assert!(
+        ahead_of_it < 3 * START,
+        "{passed} passed, {ahead_of_it} more were read"
+    );
 }
 
 #[tokio::test(start_paused = true)]
