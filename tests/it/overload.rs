@@ -146,3 +146,48 @@ async fn ten_times_more_downloads_than_fit() {
     let again = server.get("/v1/zip").await;
     assert!(again.status == 200 && again.body == whole);
 }
+
+/// What the system keeps of all that was written to a client and not taken yet, in bytes.
+#[cfg(target_os = "linux")]
+fn kept_for(client: std::net::SocketAddr) -> u64 {
+    let port = format!(":{:04X}", client.port());
+    let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let kept = connections.lines().find_map(|line| {
+        let mut fields = line.split_whitespace().skip(2);
+        let is_it = fields.next()?.ends_with(&port);
+        let (sent, _) = fields.nth(1)?.split_once(':')?;
+        is_it.then(|| u64::from_str_radix(sent, 16).unwrap())
+    });
+    kept.unwrap()
+}
+
+/// Memory that the system holds is in no budget.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_client_does_not_take_does_not_pile_up_in_the_system() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let object = SyntheticObject::new("a.pdf", 64 << 20);
+    let store = Synthetic::start([object], Options::default()).await;
+    let server = Server::over(&store.endpoint());
+    let address = server.url.trim_start_matches("http://").parse().unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    let mut client = socket.connect(address).await.unwrap();
+    let request = "GET /v1/zip HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    client.write_all(request.as_bytes()).await.unwrap();
+    client.read_exact(&mut [0; 15]).await.unwrap();
+    let client_address = client.local_addr().unwrap();
+    let (mut kept, mut looks) = (0, 0);
+    eventually("that nothing more is written", || {
+        let before = std::mem::replace(&mut kept, kept_for(client_address));
+        looks = if kept > 0 && kept == before {
+            looks + 1
+        } else {
+            0
+        };
+        (looks == 30).then_some(())
+    })
+    .await;
+    assert!(kept < 512 << 10, "{kept} bytes");
+}
