@@ -137,17 +137,25 @@ impl MemoryBudget {
         let Some(before) = Instant::now().checked_sub(patience) else {
             return;
         };
-        let candidates: Vec<(u64, Weak<dyn GivesWay>)> = {
+        let candidates: Vec<(u64, u64, Weak<dyn GivesWay>)> = {
             let state = self.state();
             let old = state
                 .idle
                 .iter()
                 .filter(|(_, idle)| idle.since <= before && state.ledger.has_grown(idle.share));
-            old.map(|(&id, idle)| (id, idle.bytes.clone())).collect()
+            old.map(|(&id, idle)| (id, idle.share, idle.bytes.clone()))
+                .collect()
         };
-        for (id, candidate) in candidates {
-            if self.state().ledger.free() >= wanted {
-                return;
+        for (id, share, candidate) in candidates {
+            {
+                let state = self.state();
+                if state.ledger.free() >= wanted {
+                    return;
+                }
+                if !state.ledger.has_grown(share) {
+                    // It has given enough: the rest would make room for nobody.
+                    continue;
+                }
             }
             // Never with the books locked: what gives way gives back.
             let touched = candidate.upgrade().and_then(|bytes| bytes.give_way(before));

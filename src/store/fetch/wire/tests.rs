@@ -4,7 +4,7 @@ use super::*;
 
 /// A line, and the store's end of it.
 fn line() -> (Line, DuplexStream) {
-    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let (ours, theirs) = tokio::io::duplex(4 * BLOCK);
     let connection = Connection {
         stream: Box::new(ours),
         forwarded: None,
