@@ -139,9 +139,11 @@ impl MemoryBudget {
         };
         let candidates: Vec<(u64, u64, Weak<dyn GivesWay>)> = {
             let state = self.state();
+            // What came last is wanted last: whatever lies behind a gap is read once more.
             let old = state
                 .idle
                 .iter()
+                .rev()
                 .filter(|(_, idle)| idle.since <= before && state.ledger.has_grown(idle.share));
             old.map(|(&id, idle)| (id, idle.share, idle.bytes.clone()))
                 .collect()
