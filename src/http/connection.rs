@@ -17,7 +17,6 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -80,7 +79,7 @@ pub(super) enum Entry {
     /// It has a place.
     Place(Place),
     /// It has none, and is told so.
-    Aside(#[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit),
+    Aside,
 }
 
 impl Connection {
@@ -169,7 +168,7 @@ impl Connection {
         let idle = || match &self.entry {
             Entry::Place(place) if place.is_wanted() => CROWDED.min(limits.idle_timeout),
             Entry::Place(_) => limits.idle_timeout,
-            Entry::Aside(_) => Duration::ZERO,
+            Entry::Aside => Duration::ZERO,
         };
         let patience = Patience {
             head: limits.header_timeout,
@@ -185,7 +184,10 @@ impl Connection {
                     Overdue::Silent | Overdue::Idle => Limit::Idle,
                     Overdue::Stalled => Limit::Stall,
                 };
-                limit.cut_off(self.seen(peer));
+                // Whoever has no place was counted, and is to leave as soon as that was told.
+                if matches!(self.entry, Entry::Place(_)) || limit != Limit::Idle {
+                    limit.cut_off(self.seen(peer));
+                }
                 let may_leave = overdue == Overdue::Idle || reset.ends_apart();
                 if overdue == Overdue::Stalled || !may_leave {
                     // There is nothing that it could be sent in good order.
