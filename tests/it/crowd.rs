@@ -101,6 +101,8 @@ async fn ten_times_more_clients_than_places() {
         &places,
         "--admin-listen",
         "127.0.0.1:0",
+        "--memory-budget",
+        "16MiB",
     ];
     let (_store, mut server, whole, gate) = held(&arguments).await;
     let admin = admin(&mut server);
@@ -127,6 +129,11 @@ async fn ten_times_more_clients_than_places() {
     assert_eq!(times, Some(refused as f64));
     gate.open();
     finish(admitted, &whole).await;
+    let peak = server.process().peak_resident().unwrap();
+    assert!(
+        peak <= (16 + 100) << 20,
+        "more than the budget and what the guide says: {peak}"
+    );
     let mut again = server.get("/v1/zip").await;
     while again.status == 503 {
         again = server.get("/v1/zip").await;
