@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,7 +90,8 @@ impl Connection {
         let reset = ResetFlag::default();
         let Some((acceptor, unencrypted)) = &self.tls else {
             let socket = Socket::new(stream, reset.clone());
-            return self.http1(&self.service, socket, peer, reset).await;
+            // Each stage has a box of its own: a future is as large as all that ever was in it, several times over.
+            return Box::pin(self.http1(&self.service, socket, peer, reset)).await;
         };
         let handshake = async {
             let mut first = [0];
@@ -105,7 +106,7 @@ impl Connection {
         };
         // Nothing was asked yet, so nobody is waited for.
         let shaken: Result<Result<Encrypted, Socket>, std::io::Error> = tokio::select! {
-            shaken = timeout(self.limits.header_timeout, handshake) => match shaken {
+            shaken = timeout(self.limits.header_timeout, Box::pin(handshake)) => match shaken {
                 Ok(shaken) => shaken,
                 Err(_) => return Limit::HeadTime.cut_off(self.seen(peer)),
             },
@@ -114,10 +115,10 @@ impl Connection {
         reset.activity().open();
         match shaken {
             Ok(Ok(socket)) if socket.protocol() == Some(HTTP2) => {
-                self.http2(socket, peer, reset).await;
+                Box::pin(self.http2(socket, peer, reset)).await;
             }
-            Ok(Ok(socket)) => self.http1(&self.service, socket, peer, reset).await,
-            Ok(Err(socket)) => self.http1(unencrypted, socket, peer, reset).await,
+            Ok(Ok(socket)) => Box::pin(self.http1(&self.service, socket, peer, reset)).await,
+            Ok(Err(socket)) => Box::pin(self.http1(unencrypted, socket, peer, reset)).await,
             Err(error) => debug!(%peer, %error, "a handshake failed"),
         }
     }
@@ -139,7 +140,7 @@ impl Connection {
             builder.max_headers(limits.max_headers + FIELDS);
         }
         let answers = Answers::new(service, peer, &reset);
-        let connection = builder.serve_connection(TokioIo::new(socket), answers);
+        let connection = Box::pin(builder.serve_connection(TokioIo::new(socket), answers));
         self.conduct(connection, peer, reset).await;
     }
 
@@ -158,12 +159,16 @@ impl Connection {
                 TokioIo::new(socket),
                 Answers::new(&self.service, peer, &reset),
             );
-        self.conduct(connection, peer, reset).await;
+        self.conduct(Box::pin(connection), peer, reset).await;
     }
 
     /// Lets a connection go on until it ends; where it is idle or the server is to stop, until its answers have ended.
-    async fn conduct(&self, connection: impl Graceful, peer: SocketAddr, reset: ResetFlag) {
-        let mut connection = pin!(connection);
+    async fn conduct(
+        &self,
+        mut connection: Pin<Box<impl Graceful>>,
+        peer: SocketAddr,
+        reset: ResetFlag,
+    ) {
         let limits = &self.limits;
         let idle = || match &self.entry {
             Entry::Place(place) if place.is_wanted() => CROWDED.min(limits.idle_timeout),
@@ -205,7 +210,8 @@ impl Connection {
             }
         };
         tokio::select! {
-            ended = connection => self.told(peer, ended),
+            // It must outlive what is done here: a reset that is asked for is its own.
+            ended = connection.as_mut() => self.told(peer, ended),
             () = patience => debug!(%peer, "an idle client did not take its leave"),
             () = self.broken.cancelled() => reset.set(),
         }
@@ -297,5 +303,20 @@ where
 {
     fn execute(&self, answer: F) {
         self.0.spawn(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As long as a connection lives, it takes at least this much, whatever is spoken over it.
+    #[test]
+    fn a_connection_takes_little_room() {
+        fn size<F>(_: impl FnOnce(Connection, TcpStream, SocketAddr) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size(Connection::serve);
+        assert!(size < 4096, "{size}");
     }
 }
