@@ -13,11 +13,8 @@ use tokio::time::{sleep, timeout};
 /// How many can be told at once.
 pub(super) const SEATS: usize = 512;
 
-/// How long a client may take to ask.
-pub(super) const HEAD: Duration = Duration::from_secs(2);
-
-/// How long all of it may take.
-const WHOLE: Duration = Duration::from_secs(5);
+/// How long that may take.
+const WHOLE: Duration = Duration::from_secs(10);
 
 /// The same while no seat is left.
 const CROWDED: Duration = Duration::from_secs(1);

@@ -227,13 +227,13 @@ impl Door {
     ) -> Infallible {
         loop {
             let (stream, peer) = accepted(&self.listener).await;
-            let connection = |service: &Arc<Service>, limits, keep_alive, entry| Connection {
+            let connection = |service: &Arc<Service>, keep_alive, entry| Connection {
                 service: service.clone(),
                 tls: self
                     .tls
                     .as_ref()
                     .map(|tls| (tls.acceptor(), services.unencrypted.clone())),
-                limits,
+                limits: connections.limits,
                 keep_alive,
                 draining: connections.draining.clone(),
                 broken: connections.broken.clone(),
@@ -242,8 +242,8 @@ impl Door {
             };
             let limit = match self.places.take(peer.ip()) {
                 Ok(place) => {
-                    let (limits, keep_alive) = (connections.limits, connections.keep_alive);
-                    let connection = connection(service, limits, keep_alive, Entry::Place(place));
+                    let connection =
+                        connection(service, connections.keep_alive, Entry::Place(place));
                     connections.tracker.spawn(connection.serve(stream, peer));
                     continue;
                 }
@@ -257,11 +257,7 @@ impl Door {
                 _ => (&services.full.all, self.aside.wait().await),
             };
             if let Some(seat) = seat {
-                let limits = Limits {
-                    header_timeout: connections.limits.header_timeout.min(aside::HEAD),
-                    ..connections.limits
-                };
-                let connection = connection(full, limits, false, Entry::Aside);
+                let connection = connection(full, false, Entry::Aside);
                 let told = seat.hold(connection.serve(stream, peer));
                 connections.tracker.spawn(told);
             }
