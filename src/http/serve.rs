@@ -1,6 +1,6 @@
 //! The accept loop: one task a connection, a place for each, and an orderly end.
 //!
-//! Whoever finds no place is answered aside, in few words ([`aside`]). When hundreds are, the others wait in
+//! Whoever finds no place is answered aside, in few words (`aside.rs`). When hundreds are, the others wait in
 //! the system's queue, but for those of an address that has all that it may have: they are closed as they come.
 
 use std::convert::Infallible;
