@@ -1,6 +1,6 @@
 //! Seats for whoever finds no place, for as long as it takes to tell them so.
 //!
-//! A seat costs a descriptor and a few KiB, so there are many; it is had for seconds at the most. While none is left, those
+//! A seat costs a descriptor and some 30 KiB, so there are many; it is had for seconds at the most. While none is left, those
 //! who have asked are answered, and those who keep others waiting give theirs up: silence does not keep anybody from being
 //! told.
 
