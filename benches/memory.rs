@@ -1,6 +1,6 @@
 //! What downloads cost in memory: the server's peak resident size, with few and many clients, fast and slow ones,
 //! archives of a megabyte and of ten gibibytes. It depends on the memory budget, not on the archive. Overloaded, ten times
-//! as many ask as fit: how soon do those know it who are refused?
+//! as many ask as fit, in memory or in places for connections: how soon do those know it who are refused?
 //!
 //! Every case has a server of its own, as a peak never falls. Downloads are cut off after some seconds: the peak is
 //! reached long before their end. `--quick` takes fewer clients and less time.
@@ -43,6 +43,8 @@ struct Case {
     budget: &'static str,
     fast: usize,
     slow: usize,
+    /// Connections that are let in.
+    places: usize,
 }
 
 fn main() -> Result<()> {
@@ -72,6 +74,11 @@ fn main() -> Result<()> {
         budget,
         fast,
         slow,
+        places: 2000,
+    };
+    let full = Case {
+        places: 50,
+        ..case("no place", large, "256MiB", 500, 0)
     };
     let (cases, lasting) = if quick {
         let cases = vec![
@@ -80,6 +87,7 @@ fn main() -> Result<()> {
             case("10 of 1 GiB", huge, "256MiB", 1, 0),
             case("10 of 1 GiB", huge, "256MiB", 1, 20),
             case("overload", large, "8MiB", 640, 0),
+            full,
         ];
         (cases, Duration::from_secs(2))
     } else {
@@ -100,6 +108,7 @@ fn main() -> Result<()> {
             case("10 of 1 GiB", huge, "256MiB", 1, 0),
             case("10 of 1 GiB", huge, "256MiB", 1, 1000),
             case("overload", large, "8MiB", 640, 0),
+            full,
         ];
         (cases, Duration::from_secs(15))
     };
@@ -133,7 +142,7 @@ async fn run(case: Case, lasting: Duration) -> Result<f64> {
         command
             .env("S3_ENDPOINT_URL", &endpoint)
             .env("BUCKET_NAME", "bench")
-            .env("SHEAF_MAX_CONNECTIONS", "2000")
+            .env("SHEAF_MAX_CONNECTIONS", case.places.to_string())
             .env("SHEAF_MAX_CONNECTIONS_PER_ADDRESS", "2000")
             // On a busy machine these clients are late, and not the server.
             .args(["--header-timeout", "10m"])

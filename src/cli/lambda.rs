@@ -11,7 +11,8 @@ use futures::StreamExt;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::serve::{Server, listen};
+use super::listen::listen;
+use super::serve::Server;
 use super::{CliError, output};
 use crate::config::{Environment, Place, ServeArgs, ServeConfig, StoreConfig};
 use crate::http::{Listeners, TrustedProxies};
@@ -144,7 +145,7 @@ impl FunctionArgs {
 /// Starts the server, and says where it is.
 async fn start(config: ServeConfig) -> Result<String, CliError> {
     let listeners = Listeners {
-        clients: listen(&config.listen).await?,
+        clients: listen(&config.listen)?,
         operators: None,
     };
     let server = Server::open(config, listeners).await?;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`process`] | the program: from arguments to an exit code |
 //! | [`serve`] | `sheaf serve` |
+//! | `listen.rs` | where it listens, and for how many |
 //! | [`demo`] | `sheaf demo`: sample files, their store and a server |
 //! | [`seed`] | `sheaf seed`: a folder into a bucket |
 //! | [`manifest`] | `sheaf manifest` |
@@ -35,6 +36,7 @@ pub mod hangup;
 pub mod key;
 pub mod lambda;
 pub mod link;
+mod listen;
 pub mod log;
 pub mod manifest;
 pub mod open;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::listen::{descriptors, listen};
 use super::server_record::{PublishedRecord, ServerRecord};
 use super::signals::Signals;
 use super::{CliError, hangup, output, worker};
@@ -68,11 +69,12 @@ pub(super) struct Server {
 pub async fn run(command: ServeCommand) -> Result<(), CliError> {
     let config = command.serve.check(Environment::of_process())?;
     let signals = Signals::catch()?;
+    descriptors(http::descriptors(&config.limits) + config.store.options.max_connections);
     let listeners = Listeners {
-        clients: listen(&config.listen).await?,
+        clients: listen(&config.listen)?,
         operators: match &config.admin_listen[..] {
             [] => None,
-            addresses => Some(listen(addresses).await?),
+            addresses => Some(listen(addresses)?),
         },
     };
     let admin = listeners.operators.as_ref().map(TcpListener::local_addr);
@@ -243,18 +245,6 @@ fn link_keys(config: &ServeConfig) -> Result<KeyRing, CliError> {
     Ok(keys)
 }
 
-/// Listens on the first address that can be had.
-pub(super) async fn listen(addresses: &[SocketAddr]) -> Result<TcpListener, CliError> {
-    let mut failure = None;
-    for &address in addresses {
-        match TcpListener::bind(address).await {
-            Ok(listener) => return Ok(listener),
-            Err(source) => failure = Some(CliError::Listen { address, source }),
-        }
-    }
-    Err(failure.unwrap_or_else(|| CliError::Server(std::io::ErrorKind::AddrNotAvailable.into())))
-}
-
 /// How a client on this machine reaches an address; one that stands for all addresses is reached by loopback.
 pub(super) fn local_url(scheme: &str, mut address: SocketAddr) -> String {
     match address.ip() {
@@ -283,22 +273,5 @@ mod tests {
         ] {
             assert_eq!(local_url("http", address.parse().unwrap()), url);
         }
-    }
-
-    #[tokio::test]
-    async fn the_first_address_that_can_be_had_is_taken() {
-        let taken = listen(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
-        let address = taken.local_addr().unwrap();
-        let error = listen(&[address]).await.unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with(&format!("cannot listen on {address}: "))
-        );
-        assert!(
-            listen(&[address, "127.0.0.1:0".parse().unwrap()])
-                .await
-                .is_ok()
-        );
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tracing::info;
 
+use super::listen::listen;
 use super::open::{Opened, open};
 use super::signals::Signals;
 use super::{CliError, S3Url, output, serve};
@@ -100,7 +101,7 @@ pub async fn run(args: WorkerArgs) -> Result<(), CliError> {
         allowed: args.buckets.check()?,
     };
     let operators = match &args.admin_listen {
-        Some(text) => Some(serve::listen(&resolve("--admin-listen", text)?).await?),
+        Some(text) => Some(listen(&resolve("--admin-listen", text)?)?),
         None => None,
     };
     let admin = operators.as_ref().map(TcpListener::local_addr);

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -86,7 +85,7 @@ pub(super) enum Entry {
     /// It has a place.
     Place(Place),
     /// It has none, and is told so.
-    Aside(#[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit),
+    Aside,
 }
 
 impl Connection {
@@ -99,7 +98,8 @@ impl Connection {
         let reset = ResetFlag::default();
         let Some((acceptor, unencrypted)) = &self.tls else {
             let socket = Socket::new(stream, reset.clone());
-            return self.http1(&self.service, socket, peer, reset).await;
+            // Each stage has a box of its own: a future is as large as all that ever was in it, several times over.
+            return Box::pin(self.http1(&self.service, socket, peer, reset)).await;
         };
         let handshake = async {
             let mut first = [0];
@@ -114,7 +114,7 @@ impl Connection {
         };
         // Nothing was asked yet, so nobody is waited for.
         let shaken: Result<Result<Encrypted, Socket>, std::io::Error> = tokio::select! {
-            shaken = timeout(self.limits.header_timeout, handshake) => match shaken {
+            shaken = timeout(self.limits.header_timeout, Box::pin(handshake)) => match shaken {
                 Ok(shaken) => shaken,
                 Err(_) => return Limit::HeadTime.cut_off(self.seen(peer)),
             },
@@ -123,10 +123,10 @@ impl Connection {
         reset.activity().open();
         match shaken {
             Ok(Ok(socket)) if socket.protocol() == Some(HTTP2) => {
-                self.http2(socket, peer, reset).await;
+                Box::pin(self.http2(socket, peer, reset)).await;
             }
-            Ok(Ok(socket)) => self.http1(&self.service, socket, peer, reset).await,
-            Ok(Err(socket)) => self.http1(unencrypted, socket, peer, reset).await,
+            Ok(Ok(socket)) => Box::pin(self.http1(&self.service, socket, peer, reset)).await,
+            Ok(Err(socket)) => Box::pin(self.http1(unencrypted, socket, peer, reset)).await,
             Err(error) => debug!(%peer, %error, "a handshake failed"),
         }
     }
@@ -148,7 +148,7 @@ impl Connection {
             builder.max_headers(limits.max_headers + FIELDS);
         }
         let answers = Answers::new(service, peer, &reset);
-        let connection = builder.serve_connection(TokioIo::new(socket), answers);
+        let connection = Box::pin(builder.serve_connection(TokioIo::new(socket), answers));
         self.conduct(connection, peer, reset).await;
     }
 
@@ -167,17 +167,21 @@ impl Connection {
                 TokioIo::new(socket),
                 Answers::new(&self.service, peer, &reset),
             );
-        self.conduct(connection, peer, reset).await;
+        self.conduct(Box::pin(connection), peer, reset).await;
     }
 
     /// Lets a connection go on until it ends; where it is idle or the server is to stop, until its answers have ended.
-    async fn conduct(&self, connection: impl Graceful, peer: SocketAddr, reset: ResetFlag) {
-        let mut connection = pin!(connection);
+    async fn conduct(
+        &self,
+        mut connection: Pin<Box<impl Graceful>>,
+        peer: SocketAddr,
+        reset: ResetFlag,
+    ) {
         let limits = &self.limits;
         let idle = || match &self.entry {
             Entry::Place(place) if place.is_wanted() => CROWDED.min(limits.idle_timeout),
             Entry::Place(_) => limits.idle_timeout,
-            Entry::Aside(_) => Duration::ZERO,
+            Entry::Aside => Duration::ZERO,
         };
         let patience = Patience {
             head: limits.header_timeout,
@@ -193,7 +197,10 @@ impl Connection {
                     Overdue::Silent | Overdue::Idle => Limit::Idle,
                     Overdue::Stalled => Limit::Stall,
                 };
-                limit.cut_off(self.seen(peer));
+                // Whoever has no place was counted, and is to leave as soon as that was told.
+                if matches!(self.entry, Entry::Place(_)) || limit != Limit::Idle {
+                    limit.cut_off(self.seen(peer));
+                }
                 let may_leave = overdue == Overdue::Idle || reset.ends_apart();
                 if overdue == Overdue::Stalled || !may_leave {
                     // There is nothing that it could be sent in good order.
@@ -211,7 +218,8 @@ impl Connection {
             }
         };
         tokio::select! {
-            ended = connection => self.told(peer, ended),
+            // It must outlive what is done here: a reset that is asked for is its own.
+            ended = connection.as_mut() => self.told(peer, ended),
             () = patience => debug!(%peer, "an idle client did not take its leave"),
             () = self.broken.cancelled() => reset.set(),
         }
@@ -305,3 +313,6 @@ where
         self.0.spawn(answer);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,57 +1,26 @@
 //! A client's connection under TLS, which ends as its [`ResetFlag`] says.
 //!
 //! A closing alert (RFC 8446 §6.1) says that all was sent: after a failure it must not leave, as little as a FIN may.
-//!
-//! HTTP/2 clients go on sending (window updates, at the least) until they know that the connection ends. A socket that is
-//! closed with such bytes unread answers with a reset, which takes with it what the client has not received: so what
-//! comes after the last frame is read and thrown away, for a while.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
 use super::socket::{ResetFlag, Socket};
-
-/// How long a client may take to close its side.
-const LEAVE: Duration = Duration::from_secs(2);
 
 /// A TLS stream over a [`Socket`].
 pub struct Encrypted {
     stream: TlsStream<Socket>,
     reset: ResetFlag,
-    leaving: Option<Pin<Box<Sleep>>>,
 }
 
 impl Encrypted {
     /// Wraps a stream whose handshake is done; `reset` is its socket's flag.
     pub fn new(stream: TlsStream<Socket>, reset: ResetFlag) -> Encrypted {
-        Encrypted {
-            stream,
-            reset,
-            leaving: None,
-        }
-    }
-
-    /// Reads until the client has closed as well, or has had the time to.
-    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut space = [0; 4096];
-        loop {
-            let mut space = ReadBuf::new(&mut space);
-            let socket = &mut self.stream.get_mut().0;
-            match Pin::new(socket).poll_read(cx, &mut space) {
-                Poll::Ready(Ok(())) if !space.filled().is_empty() => {}
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
-        }
-        let leaving = &mut self.leaving;
-        let leaving = leaving.get_or_insert_with(|| Box::pin(tokio::time::sleep(LEAVE)));
-        leaving.as_mut().poll(cx)
+        Encrypted { stream, reset }
     }
 
     /// The protocol that the client chose in the handshake, if it did.
@@ -94,11 +63,7 @@ impl AsyncWrite for Encrypted {
         if self.reset.resets() {
             return Poll::Ready(Ok(()));
         }
-        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-        if self.reset.ends_apart() {
-            ready!(self.poll_left(cx));
-        }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(

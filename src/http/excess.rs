@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::measure;
 
@@ -91,10 +91,6 @@ impl Limit {
     /// A connection of `client` was cut off or turned away for it.
     pub fn cut_off(self, client: Option<IpAddr>) {
         measure::over_limit(self.name());
-        // An idle client has done nothing that an operator need know of.
-        if self == Limit::Idle {
-            return;
-        }
         let told = TOLD[self as usize]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -102,7 +98,11 @@ impl Limit {
         if let Some(times) = told {
             let client = client.map(tracing::field::display);
             let limit = self.name();
-            warn!(limit, times, client, "connections went over a limit");
+            match self {
+                // An idle client has done nothing that an operator need know of.
+                Limit::Idle => debug!(limit, times, client, "idle connections were closed"),
+                _ => warn!(limit, times, client, "connections went over a limit"),
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | [`limits`] | bounds on what clients can hold |
 //! | [`excess`] | what went over a limit, counted and told |
 //! | [`places`] | places for connections, in all and by address |
+//! | `aside.rs` | those who find none, for as long as it takes to tell them |
 //! | `connection.rs` | one connection: its protocol, its bounds, its end |
 //! | [`socket`] | a connection that can end in a reset |
 //! | [`activity`] | what a connection is doing, and since when |
@@ -53,6 +54,7 @@ pub mod allowance;
 pub mod api;
 pub mod app;
 pub mod archive;
+mod aside;
 pub mod caller;
 pub mod conditional;
 mod connection;
@@ -99,7 +101,7 @@ pub use limits::Limits;
 pub use links::LinkConfig;
 pub use problem::Problem;
 pub use proxies::TrustedProxies;
-pub use serve::{Listeners, run};
+pub use serve::{Listeners, descriptors, run};
 pub use tls::{Tls, TlsError};
 
 use crate::job::queue::Queue;

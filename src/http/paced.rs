@@ -11,6 +11,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::socket::ResetFlag;
+
 /// Bytes that are worth a second more.
 pub const RATE: u64 = 4 << 10;
 
@@ -39,6 +41,22 @@ pub struct Paced<B> {
     waited: Duration,
     /// Since when it is waited for now, and until when.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    unread: Option<Unread>,
+}
+
+/// Tells the connection of a body that is dropped before it has ended.
+#[derive(Debug)]
+struct Unread {
+    connection: ResetFlag,
+    ended: bool,
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.left_unread();
+        }
+    }
 }
 
 impl<B> Paced<B> {
@@ -50,7 +68,19 @@ impl<B> Paced<B> {
             bytes: 0,
             waited: Duration::ZERO,
             waiting: None,
+            unread: None,
         }
+    }
+}
+
+impl<B: Body> Paced<B> {
+    /// The same, of this connection, which is told if not all of it is read.
+    pub fn of(mut self, connection: &ResetFlag) -> Paced<B> {
+        self.unread = Some(Unread {
+            connection: connection.clone(),
+            ended: self.body.is_end_stream(),
+        });
+        self
     }
 }
 
@@ -72,6 +102,9 @@ where
                 this.waited += since.elapsed();
             }
             let frame = frame.transpose()?;
+            if let Some(unread) = &mut this.unread {
+                unread.ended = frame.is_none() || this.body.is_end_stream();
+            }
             let data = frame.as_ref().and_then(Frame::data_ref);
             this.bytes += data.map_or(0, |data| data.len() as u64);
             return Poll::Ready(frame.map(Ok));

@@ -1,7 +1,7 @@
 //! The accept loop: one task a connection, a place for each, and an orderly end.
 //!
-//! Whoever finds no place is answered aside, in few words: there is little room for that, and it takes seconds at the most.
-//! Beyond, connections are closed as they come.
+//! Whoever finds no place is answered aside, in few words (`aside.rs`). When hundreds are, the others wait in
+//! the system's queue, but for those of an address that has all that it may have: they are closed as they come.
 
 use std::convert::Infallible;
 use std::io;
@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{info, warn};
 
 use super::app::App;
+use super::aside::{self, Aside};
 use super::connection::{Connection, Entry};
 use super::excess::Limit;
 use super::places::Places;
@@ -33,12 +32,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// clients have taken all of theirs.
 pub(super) const OPERATORS: usize = 32;
 
-/// Connections at once that are told that there is no place for them.
-const ASIDE: usize = 64;
-
-/// How long that may take: from the client its request, and all together.
-const ASIDE_HEAD: Duration = Duration::from_secs(2);
-const ASIDE_WHOLE: Duration = Duration::from_secs(5);
+/// Connections of clients and operators that there may be at once, each with a descriptor.
+pub fn descriptors(limits: &Limits) -> usize {
+    limits.max_connections + aside::SEATS + OPERATORS
+}
 
 /// Where requests come from.
 #[derive(Debug)]
@@ -149,7 +146,7 @@ pub(super) async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) 
 struct Door {
     listener: TcpListener,
     places: Places,
-    aside: Arc<Semaphore>,
+    aside: Aside,
     tls: Option<Tls>,
 }
 
@@ -217,7 +214,7 @@ impl Door {
         Door {
             listener,
             places,
-            aside: Arc::new(Semaphore::new(ASIDE)),
+            aside: Aside::new(),
             tls,
         }
     }
@@ -230,13 +227,13 @@ impl Door {
     ) -> Infallible {
         loop {
             let (stream, peer) = accepted(&self.listener).await;
-            let connection = |service: &Arc<Service>, limits, keep_alive, entry| Connection {
+            let connection = |service: &Arc<Service>, keep_alive, entry| Connection {
                 service: service.clone(),
                 tls: self
                     .tls
                     .as_ref()
                     .map(|tls| (tls.acceptor(), services.unencrypted.clone())),
-                limits,
+                limits: connections.limits,
                 keep_alive,
                 draining: connections.draining.clone(),
                 broken: connections.broken.clone(),
@@ -245,8 +242,8 @@ impl Door {
             };
             let limit = match self.places.take(peer.ip()) {
                 Ok(place) => {
-                    let (limits, keep_alive) = (connections.limits, connections.keep_alive);
-                    let connection = connection(service, limits, keep_alive, Entry::Place(place));
+                    let connection =
+                        connection(service, connections.keep_alive, Entry::Place(place));
                     connections.tracker.spawn(connection.serve(stream, peer));
                     continue;
                 }
@@ -254,24 +251,14 @@ impl Door {
             };
             let seen = service.door.log_addresses.then_some(peer.ip());
             limit.cut_off(seen);
-            let (full, aside) = match limit {
-                // The others have to wait for no longer than these, and one address must not keep all of them waiting.
-                Limit::ConnectionsPerAddress => (
-                    &services.full.address,
-                    self.aside.clone().try_acquire_owned().ok(),
-                ),
-                _ => (
-                    &services.full.all,
-                    self.aside.clone().acquire_owned().await.ok(),
-                ),
+            let (full, seat) = match limit {
+                // One address must not keep all the others waiting.
+                Limit::ConnectionsPerAddress => (&services.full.address, self.aside.now().await),
+                _ => (&services.full.all, self.aside.wait().await),
             };
-            if let Some(aside) = aside {
-                let limits = Limits {
-                    header_timeout: connections.limits.header_timeout.min(ASIDE_HEAD),
-                    ..connections.limits
-                };
-                let connection = connection(full, limits, false, Entry::Aside(aside));
-                let told = timeout(ASIDE_WHOLE, connection.serve(stream, peer));
+            if let Some(seat) = seat {
+                let connection = connection(full, false, Entry::Aside);
+                let told = seat.hold(connection.serve(stream, peer));
                 connections.tracker.spawn(told);
             }
         }

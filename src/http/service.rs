@@ -75,7 +75,7 @@ impl Service {
         let store = store.filter(|_| is_store_path(request.uri().path()));
         let is_store = store.is_some();
         let sound = head::check(&request, &self.limits).and_then(|()| one_host(&mut request));
-        let request = request.map(|body| Paced::new(body, self.limits.body_timeout));
+        let request = request.map(|body| Paced::new(body, self.limits.body_timeout).of(&reset));
         let mut response = match (sound, store) {
             (Err(problem), _) => problem.into_response(),
             (Ok(()), None) if !is_text(request.uri().path()) => {

@@ -4,17 +4,27 @@
 //! failure would look like success; and not every client compares what came with a length that it was told. A reset is
 //! seen by all of them. While a body that is not in chunks is unfinished, the system is told to reset the connection
 //! whoever closes it, so that even a killed process leaves no false end.
+//!
+//! An answer that is whole must arrive. A socket that is closed with bytes unread answers with a reset, which takes with it
+//! what the client has not received: so where the client goes on sending (a body that nobody wants, or over HTTP/2 window
+//! updates at the least), what comes after the end is read and thrown away, for a while (RFC 9112 §9.6).
 
 use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 
 use super::activity::Activity;
+
+/// How long a client that goes on sending may take to close its side.
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// Says how a connection is to close; shared by its socket and by the answers that are sent over it.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +36,8 @@ struct State {
     unfinished: AtomicBool,
     /// Each answer ends for itself (HTTP/2): the connection survives one that fails.
     apart: AtomicBool,
+    /// The body of a request was not read to its end.
+    unread: AtomicBool,
     activity: Activity,
     /// What waits until the client has taken all that was sent.
     receipts: Mutex<Vec<Receipt>>,
@@ -38,6 +50,7 @@ impl fmt::Debug for State {
         f.debug_struct("State")
             .field("failed", &self.failed)
             .field("unfinished", &self.unfinished)
+            .field("unread", &self.unread)
             .field("activity", &self.activity)
             .finish_non_exhaustive()
     }
@@ -83,6 +96,16 @@ impl ResetFlag {
         self.0.unfinished.store(unfinished, Ordering::Release);
     }
 
+    /// The body of a request was answered before all of it was read: the client may go on sending it.
+    pub fn left_unread(&self) {
+        self.0.unread.store(true, Ordering::Release);
+    }
+
+    /// Whether the client may go on sending after the last answer.
+    fn goes_on(&self) -> bool {
+        self.ends_apart() || self.0.unread.load(Ordering::Acquire)
+    }
+
     /// An answer was handed over whole: `receipt` is called when the client turns out to have taken it.
     pub fn when_taken(&self, receipt: Receipt) {
         self.receipts().push(receipt);
@@ -121,6 +144,8 @@ pub struct Socket {
     reset: ResetFlag,
     /// Whether the system resets the connection when it is closed.
     armed: bool,
+    /// Our side is closed, and the client has this long to close its own.
+    leaving: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
@@ -130,6 +155,25 @@ impl Socket {
             stream,
             reset,
             armed: false,
+            leaving: None,
+        }
+    }
+
+    /// Reads until the client has closed as well, or has had the time to.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let leaving = &mut self.leaving;
+        let leaving = leaving.get_or_insert_with(|| Box::pin(tokio::time::sleep(LEAVE)));
+        // Before what there is to read: that may never end.
+        if leaving.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut space = [0; 4096];
+        loop {
+            let mut space = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut space)).ok();
+            if space.filled().is_empty() {
+                return Poll::Ready(());
+            }
         }
     }
 
@@ -216,8 +260,14 @@ impl AsyncWrite for Socket {
             // A FIN sent now would reach the client before the reset, and end its body in good order.
             return Poll::Ready(Ok(()));
         }
-        self.disarm()?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if self.leaving.is_none() {
+            self.disarm()?;
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            if !self.reset.goes_on() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.poll_left(cx).map(Ok)
     }
 
     fn poll_write_vectored(

@@ -14,6 +14,7 @@ mod cli;
 mod clients;
 mod connections;
 mod corpora;
+mod crowd;
 mod deflate;
 mod door;
 mod door_keys;

@@ -10,7 +10,8 @@ use serde::Serialize;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use super::serve::{Server, listen};
+use super::listen::listen;
+use super::serve::Server;
 use super::signals::Signals;
 use super::{CliError, output};
 use crate::config::{LinkKeys, Place, QueueConfig, ServeConfig, StateConfig, StoreConfig};
@@ -143,9 +144,9 @@ fn config(place: &Premises) -> Result<ServeConfig, CliError> {
 
 async fn listen_nearby(port: u16) -> Result<TcpListener, CliError> {
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    match listen(&[at(port)]).await {
+    match listen(&[at(port)]) {
         Err(CliError::Listen { source, .. }) if source.kind() == io::ErrorKind::AddrInUse => {
-            listen(&[at(0)]).await
+            listen(&[at(0)])
         }
         outcome => outcome,
     }
