@@ -17,8 +17,8 @@ pub const SECOND: &str = "second.pdf";
 /// Of each of them, in bytes: from the middle of the first, the second is out of reach of what is read ahead.
 pub const SIZE: u64 = 16 << 20;
 
-/// Where the first one is held: what comes before fits into the buffers of a client that does not read.
-pub const MIDDLE: u64 = 3 << 19;
+/// Where the first one is held: so much is read ahead at once, also for a client that does not read.
+pub const MIDDLE: u64 = 3 << 18;
 
 /// The memory budget: one download has half of it.
 const BUDGET: [&str; 2] = ["--memory-budget", "4MiB"];
