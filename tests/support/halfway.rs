@@ -18,7 +18,7 @@ pub const SECOND: &str = "second.pdf";
 pub const SIZE: u64 = 16 << 20;
 
 /// Where the first one is held: so much is read ahead at once, also for a client that does not read.
-pub const MIDDLE: u64 = 3 << 18;
+pub const MIDDLE: u64 = 3 << 16;
 
 /// The memory budget: one download has half of it.
 const BUDGET: [&str; 2] = ["--memory-budget", "4MiB"];
