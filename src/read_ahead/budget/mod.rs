@@ -31,8 +31,8 @@ pub const LEAST_BUDGET: usize = 4 * 1024 * 1024;
 /// How long bytes lie ready before they give way to others.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often it is looked for what lies ready for so long, at the most, only because somebody could go faster with it. With
-/// a thousand slow clients there is much to look at.
+/// How often it is looked for what lies ready, at the most, where nobody is refused without it: somebody could go faster, or
+/// records exceed the budget. With a thousand slow clients there is much to look at.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The memory that downloads of this process may fill with bytes under way. Clones are the same budget.
@@ -47,7 +47,7 @@ struct State {
     /// What lies ready, by the order in which it came to lie there.
     idle: BTreeMap<u64, Idle>,
     next_idle: u64,
-    /// Not before is it looked for such bytes on behalf of somebody who only wants to go faster.
+    /// Not before is it looked for such bytes where nobody is refused without them.
     look_again: Instant,
     keepers: Vec<Weak<dyn Keeper>>,
 }

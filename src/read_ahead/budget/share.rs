@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::Weak;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
@@ -117,9 +118,22 @@ impl Share {
     }
 
     /// Sets the bytes that this download keeps to its end beside those under way: the records of its entries. They are
-    /// never refused; see [`record`](crate::read_ahead::ledger::Ledger::record).
+    /// never refused; see [`record`](crate::read_ahead::ledger::Ledger::record). Where they exceed the budget, what was
+    /// read ahead gives way, now and then.
     pub fn record(&self, bytes: usize) {
-        self.0.budget.state().ledger.record(self.0.id, bytes);
+        let Account { budget, id, .. } = &*self.0;
+        let over = {
+            let mut state = budget.state();
+            state.ledger.record(*id, bytes);
+            let over = state.ledger.held().saturating_sub(state.ledger.total());
+            let now = Instant::now();
+            if over == 0 || now < state.look_again {
+                return;
+            }
+            state.look_again = now + PAUSE;
+            over
+        };
+        budget.reclaim(over, Duration::ZERO);
     }
 
     /// The budget that this is a share of.

@@ -126,6 +126,20 @@ fn what_was_read_ahead_gives_way_at_once_to_who_comes_in() {
     assert!(budget.admit().is_err());
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_gives_way_to_records() {
+    let budget = MemoryBudget::new(8 * FIRST);
+    let (first, second) = (budget.admit().unwrap(), budget.admit().unwrap());
+    let (ahead, _mark) = ready(&first, 3 * FIRST);
+    tokio::time::advance(PAUSE).await;
+    second.record(4 * FIRST);
+    assert_eq!(budget.held(), 8 * FIRST);
+    assert!(!ahead.gone.load(Ordering::SeqCst), "it just fits");
+    second.record(4 * FIRST + 1);
+    assert!(ahead.gone.load(Ordering::SeqCst));
+    assert_eq!(budget.held(), 6 * FIRST + 1);
+}
+
 #[tokio::test]
 async fn who_waits_is_woken_by_its_own_bytes() {
     let budget = MemoryBudget::new(4 * FIRST);
