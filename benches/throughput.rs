@@ -7,7 +7,7 @@
 //! processor time says something (the least of three or four downloads): 64 KiB objects 110 µs each with a window that
 //! grew without need, 54 to 76 µs with one that does not; an object of 2 GiB 0.65 CPU s/GB with blocks from the
 //! allocator, 0.45 with blocks that are used again; the proxy 0.2. Most of the rest is the system's copying from and to
-//! sockets, from one core's cache to the other's: the proxy has one thread. Blocks of 128 and 256 KiB made no difference.
+//! sockets, from one core's cache to the other's: the proxy has one thread.
 
 use std::fs::File;
 use std::io;

@@ -31,7 +31,7 @@ pub const LARGEST_PIECE: u64 = (MOST / 4) as u64;
 /// The smallest piece that a larger object is cut into, in bytes: a quarter of the first reservation.
 pub const SMALLEST_PIECE: u64 = (FIRST / 4) as u64;
 
-/// The largest piece before the client has taken as much, in bytes. A client that turns out to be slow keeps in memory what
+/// The largest piece before the client has taken four times as much, in bytes. A client that turns out to be slow keeps in memory what
 /// it was given first until it has taken it, whoever else could do with that.
 const FIRST_PIECE: usize = 64 * 1024;
 
@@ -51,8 +51,8 @@ const NEAR_PIECE: u64 = 1024 * 1024;
 /// So many bytes before the end of what is being read the next read begins while the store is streamed from.
 const LEAD: usize = 512 * 1024;
 
-/// A store that gives fewer bytes a second, near as it is, is asked in many places at once after all: each connection may
-/// have its limit.
+/// Where fewer bytes a second pass, a store is asked in many places at once after all, near as it is: each connection may
+/// have its limit. If it is the client that is slow, long pieces would only lie in memory.
 const SLOW: f64 = 128e6;
 
 /// After so long a window is judged, however little of it was taken: a slow client is not to hold much memory for minutes.
@@ -107,13 +107,13 @@ impl Window {
     }
 
     /// How long the next piece of a larger object is to be, in bytes: at most a quarter of the `reach` bytes that could be
-    /// had for it, and at first no more than the client has taken.
+    /// had for it, and at first of what the client has taken.
     pub fn piece(&self, reach: usize) -> u64 {
         let (length, longest) = match self.streams() {
             true => (reach / 4, NEAR_PIECE),
             false => (self.target.min(reach) / 4, LARGEST_PIECE),
         };
-        let known = self.passed.max(FIRST_PIECE);
+        let known = (self.passed / 4).max(FIRST_PIECE);
         (length.min(known) as u64).clamp(SMALLEST_PIECE, longest)
     }
 
@@ -148,7 +148,7 @@ impl Window {
         let passed = now - std::mem::replace(&mut self.judged, now);
         // The window passed in this time, and is to be compared with what passes in the latency.
         let hides = passed < latency.saturating_sub(NEAR) * HIDDEN;
-        let slow = self.waited && passed.as_secs_f64() * SLOW > self.taken as f64;
+        let slow = passed.as_secs_f64() * SLOW > self.taken as f64;
         self.streams = latency < NEAR && !slow;
         if self.waited && (hides || self.target < START) {
             self.target = self.target.saturating_mul(2).min(self.most);
@@ -278,6 +278,9 @@ mod tests {
             window.taken(target, idle, near);
             window.clone()
         };
+        for _ in 0..3 {
+            pass(1e9, true, false).await;
+        }
         let quick = pass(1e9, true, false).await;
         assert_eq!((quick.target(), quick.piece(MOST)), (START, NEAR_PIECE));
         assert_eq!(quick.piece(START), START as u64 / 4);
