@@ -12,8 +12,8 @@ use bytes::{Bytes, BytesMut};
 pub(super) const HEAD_ROOM: usize = 1024;
 
 /// The lengths of blocks, in bytes, shortest first. An object of 64 KiB comes in one, and so in one frame and mostly in one
-/// read. Of a large object long blocks carry more with each call to the system: a quarter of all the work on it, against
-/// blocks of 64 KiB. Longer ones than this leave the processor's cache.
+/// read. Of a large object long blocks carry more with each call to the system: that saves a seventh to a quarter of all
+/// the work on it, against blocks of 64 KiB. Longer ones than this leave the processor's cache.
 const LENGTHS: [usize; 4] = [
     64 * 1024 + HEAD_ROOM,
     128 * 1024 + HEAD_ROOM,
