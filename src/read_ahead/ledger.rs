@@ -3,8 +3,8 @@
 //! Every download has an account. It *holds* a part of the budget and *uses* a part of what it holds. The invariants:
 //! an account holds at least [`FIRST`] bytes from its opening to its closing; it never uses more than it holds; all
 //! accounts together hold at most the total, but for what is recorded without asking ([`Ledger::record`]). From the
-//! first one follows that every download can go on, whatever the others do. Accounts grow only within
-//! half of what all first reservations leave of the total: the other half is kept for those who come in.
+//! first one follows that every download can go on, whatever the others do. Accounts grow only within half of
+//! what all first reservations leave of the total: the other half is kept for those who come in.
 
 use std::collections::BTreeMap;
 

@@ -31,8 +31,8 @@ pub const LARGEST_PIECE: u64 = (MOST / 4) as u64;
 /// The smallest piece that a larger object is cut into, in bytes: a quarter of the first reservation.
 pub const SMALLEST_PIECE: u64 = (FIRST / 4) as u64;
 
-/// The largest piece before the client has taken four times as much, in bytes. A client that turns out to be slow keeps in memory what
-/// it was given first until it has taken it, whoever else could do with that.
+/// The largest piece before the client has taken four times as much, in bytes. A client that turns out to be slow keeps in
+/// memory what it was given first until it has taken it, whoever else could do with that.
 const FIRST_PIECE: usize = 64 * 1024;
 
 /// How many times what passes until an answer begins the window may be: a quarter of it is one piece, and each of the four

@@ -216,6 +216,16 @@ impl State {
         Some(self.ledger.used(share))
     }
 
+    /// Whether it is time to look for what lies ready although nobody is refused without it: at most once in [`PAUSE`].
+    fn may_look(&mut self) -> bool {
+        let now = Instant::now();
+        let may = now >= self.look_again;
+        if may {
+            self.look_again = now + PAUSE;
+        }
+        may
+    }
+
     /// Notes that bytes of a share lie ready from now on.
     fn lies_ready(&mut self, share: u64, bytes: Weak<dyn GivesWay>) -> u64 {
         let id = self.next_idle;

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
-use tokio::time::Instant;
 
-use super::{GivesWay, MemoryBudget, PATIENCE, PAUSE, State};
+use super::{GivesWay, MemoryBudget, PATIENCE, State};
 use crate::measure;
 
 /// One download's part of the budget. Clones are the same share; it ends with the last of them and of the reservations
@@ -97,12 +96,11 @@ impl Share {
         let Account { budget, id, .. } = &*self.0;
         let missing = {
             let mut state = budget.state();
-            let (reach, now) = (state.ledger.reach(*id), Instant::now());
+            let reach = state.ledger.reach(*id);
             let wanted = wanted.min(state.ledger.most());
-            if reach >= wanted || now < state.look_again {
+            if reach >= wanted || !state.may_look() {
                 return reach;
             }
-            state.look_again = now + PAUSE;
             let used = state.ledger.used(*id);
             state.ledger.missing(*id, wanted.saturating_sub(used))
         };
@@ -126,11 +124,9 @@ impl Share {
             let mut state = budget.state();
             state.ledger.record(*id, bytes);
             let over = state.ledger.held().saturating_sub(state.ledger.total());
-            let now = Instant::now();
-            if over == 0 || now < state.look_again {
+            if over == 0 || !state.may_look() {
                 return;
             }
-            state.look_again = now + PAUSE;
             over
         };
         budget.reclaim(over, Duration::ZERO);
