@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | [`rows`] | the selected objects of a listing, each with its entry name |
+//! | `packed` | these while they wait for their turn |
 //! | [`deflate`] | bytes of compressible objects, deflated away from the tasks that drive sockets |
 //! | [`live`] | the archive of a prefix as it is now |
 //! | [`frozen`] | any range of a frozen archive |
@@ -18,6 +19,7 @@ pub mod deflate;
 mod fixture;
 pub mod frozen;
 pub mod live;
+mod packed;
 pub mod passage;
 pub mod rows;
 pub mod scan;

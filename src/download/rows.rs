@@ -3,35 +3,38 @@
 //! The listing runs in a task of its own, one page ahead of the one that rows are taken from, so that no page is waited
 //! for while there is something to read, and none idles behind a slow client.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures::stream::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::packed::Packed;
 use super::{DownloadError, MOST_NAMED};
 use crate::archive::{EntryName, INLINE_MAX, Method, Namer};
 use crate::manifest::Selection;
 use crate::read_ahead::{Before, Item, MemoryBudget};
 use crate::store::list::Pace;
-use crate::store::{Object, Store, StoreError};
+use crate::store::{Object, Store};
 
-/// What a listed object costs in memory beside its key and ETag, in bytes: the row, and two allocations.
-const OBJECT_COST: usize = size_of::<Object>() + 32;
-
-/// Objects on a page of the listing while memory is short. A page of 1,000 takes some 200 kB, which is nothing beside
-/// what one download reads ahead, and more than the first reservation of each of a thousand.
+/// Objects on the first page of the listing, and on every one while memory is short. Each further page may have twice as
+/// many as the one before: nobody knows whether the client will take what a full page of 1,000 names, and a thousand
+/// clients that do not would keep more in memory than what is read ahead for them.
 const SHORT_PAGE: i32 = 100;
+
+/// From so many objects on a page's length is left to the store.
+const LONG_PAGE: i32 = 1000;
 
 /// The part of the memory budget that listed objects may take while they wait for their turn: one in so many.
 const AHEAD: usize = 16;
 
 /// The rows, as items to be read.
 pub struct Rows {
-    pages: mpsc::Receiver<Result<Vec<Object>, StoreError>>,
-    page: VecDeque<Object>,
+    pages: mpsc::Receiver<Result<Packed, DownloadError>>,
+    page: Packed,
     page_bytes: usize,
     namer: Namer,
     method: Method,
@@ -68,7 +71,7 @@ impl Rows {
         let listing = list(store.clone(), selection.clone(), budget.clone(), sender);
         let mut rows = Rows {
             pages,
-            page: VecDeque::new(),
+            page: Packed::default(),
             page_bytes: 0,
             namer: Namer::new(selection.prefix()),
             method,
@@ -80,10 +83,10 @@ impl Rows {
         Ok(rows)
     }
 
-    /// The bytes that names and listed objects keep on the heap, for a memory budget to count. A page that is still to
-    /// come counts like the last one.
+    /// The bytes that names and listed objects keep on the heap, for a memory budget to count. The page that is still to
+    /// come counts as twice the last one, which it may be.
     pub fn heap_bytes(&self) -> usize {
-        self.namer.heap_bytes() + 2 * self.page_bytes
+        self.namer.heap_bytes() + 3 * self.page_bytes
     }
 
     /// Makes the current page non-empty; `false` at the end of the listing.
@@ -92,17 +95,8 @@ impl Rows {
             let Some(page) = ready!(self.pages.poll_recv(cx)).transpose()? else {
                 return Poll::Ready(Ok(false));
             };
-            let archived = page.iter().filter(|object| object.archived);
-            let keys: Vec<String> = archived
-                .map(|object| object.key.clone())
-                .take(MOST_NAMED)
-                .collect();
-            if !keys.is_empty() {
-                return Poll::Ready(Err(DownloadError::Archived { keys }));
-            }
-            let cost = |object: &Object| object.key.len() + object.etag.len() + OBJECT_COST;
-            self.page_bytes = page.iter().map(cost).sum();
-            self.page = page.into();
+            self.page_bytes = page.heap_bytes();
+            self.page = page;
         }
         Poll::Ready(Ok(true))
     }
@@ -113,12 +107,17 @@ async fn list(
     store: Store,
     selection: Selection,
     budget: MemoryBudget,
-    sender: mpsc::Sender<Result<Vec<Object>, StoreError>>,
+    sender: mpsc::Sender<Result<Packed, DownloadError>>,
 ) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let passed = taken.clone();
     let pace = move || {
-        let roomy = budget.is_roomy();
+        let most = match budget.is_roomy() {
+            true => SHORT_PAGE << passed.load(Ordering::Relaxed).min(4),
+            false => SHORT_PAGE,
+        };
         Pace {
-            page: (!roomy).then_some(SHORT_PAGE),
+            page: (most < LONG_PAGE).then_some(most),
             ahead: budget.total() / AHEAD,
         }
     };
@@ -128,11 +127,25 @@ async fn list(
         let Some(page) = pages.next().await else {
             return;
         };
-        room.send(page.map(|mut page| {
-            page.retain(|object| selection.takes(object));
-            page.shrink_to_fit();
-            page
-        }));
+        taken.fetch_add(1, Ordering::Relaxed);
+        room.send(match page {
+            Ok(objects) => packed(objects, &selection),
+            Err(error) => Err(error.into()),
+        });
+    }
+}
+
+/// What is selected of a page.
+fn packed(mut objects: Vec<Object>, selection: &Selection) -> Result<Packed, DownloadError> {
+    objects.retain(|object| selection.takes(object));
+    let archived = objects.iter().filter(|object| object.archived);
+    let keys: Vec<String> = archived
+        .map(|object| object.key.clone())
+        .take(MOST_NAMED)
+        .collect();
+    match keys.is_empty() {
+        true => Ok(Packed::new(objects)),
+        false => Err(DownloadError::Archived { keys }),
     }
 }
 
@@ -147,7 +160,7 @@ impl Stream for Rows {
     ) -> Poll<Option<Result<Item<Row>, DownloadError>>> {
         ready!(self.poll_fill(cx))?;
         let this = &mut *self;
-        let item = this.page.pop_front().map(|object| {
+        let item = this.page.pop().map(|object| {
             let tag = Row {
                 key: object.key.clone(),
                 name: this.namer.name(&object.key),
