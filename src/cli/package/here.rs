@@ -128,6 +128,13 @@ impl Here {
             outcome
         };
         let ((), outcome) = tokio::join!(working, watching);
+        if matches!(outcome, Err(CliError::Left { .. }))
+            && let Some(job) = self.queue.job(id).await?
+            && job.state.is_end()
+        {
+            // It had come so far that nothing was left to go on with.
+            return Ok(job);
+        }
         outcome
     }
 

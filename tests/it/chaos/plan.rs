@@ -246,11 +246,13 @@ impl Plan {
             2 => What::Flip(at),
             _ => What::Answer(404, "NoSuchKey"),
         };
-        self.store_side.push(Harm {
+        // Before all others: each request takes one harm, and there may be no more requests than others take.
+        let harm = Harm {
             which: Which::Get(key),
             what,
             times: u32::MAX,
-        });
+        };
+        self.store_side.insert(0, harm);
         self.must = Must::Fail;
     }
 

@@ -87,3 +87,12 @@ async fn whoever_goes_away_at_the_last_moment_takes_the_manifest_along() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_is_interrupted_when_all_is_done_says_so() {
+    holds(Plan {
+        event: Some((Event::CallOff, Moment::Asked(Ask::Delete))),
+        ..Plan::quiet(PACKAGE, By::Command, few_objects())
+    })
+    .await;
+}

@@ -28,6 +28,9 @@ impl Bench {
         match plan.kind {
             Kind::Package { .. } => {
                 let target = target(made);
+                if target.is_empty() {
+                    return Err(format!("success, and nobody says where: {}", made.told));
+                }
                 let Some(package) = self.place.get(&target).await else {
                     return Err(format!("success without {target:?}"));
                 };
@@ -134,7 +137,9 @@ impl Bench {
                 _ => stray.push(key),
             }
         }
-        if killed && plan.kind == Kind::Manifest && stray.len() == 1 {
+        // Whoever had asked a server that stops has gone away, which it may see after it has answered.
+        let answered = event == Some(Event::Stop) && plan.by == By::Server;
+        if (killed || answered) && plan.kind == Kind::Manifest && stray.len() == 1 {
             // The one that nobody was told of is whole all the same.
             let unknown = self.place.get(&stray[0]).await.unwrap_or_default();
             self.is_manifest(&unknown)?;
