@@ -5,8 +5,10 @@ COPY Cargo.toml Cargo.lock README.md ./
 COPY src src
 # Cargo wants to see every target that the manifest names.
 COPY benches benches
+# `release` takes half as long to build, and makes a larger program.
+ARG PROFILE=dist
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
-    cargo build --release --locked --bin sheaf && cp target/release/sheaf /sheaf
+    cargo install --path . --locked --profile "$PROFILE" --root /installed
 # Owned by the user below, so that a volume mounted there is writable.
 RUN mkdir /state
 
@@ -14,7 +16,7 @@ RUN mkdir /state
 # be read-only, and no capability is needed. There is nothing in here that could ask for /healthz and /readyz: whoever runs
 # containers does that from outside.
 FROM gcr.io/distroless/cc-debian12:nonroot
-COPY --from=build /sheaf /usr/local/bin/sheaf
+COPY --from=build /installed/bin/sheaf /usr/local/bin/sheaf
 COPY --from=build --chown=nonroot:nonroot /state /state
 ENV SHEAF_LISTEN=0.0.0.0:8080 SHEAF_STATE_DIR=/state SHEAF_LOG_FORMAT=json
 EXPOSE 8080
