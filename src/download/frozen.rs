@@ -1,8 +1,8 @@
 //! Any range of a frozen archive: what a link's archive is sent from.
 //!
 //! The bytes of a range are those of the same range of the whole, on every replica and after every restart, and only
-//! what the range has is read (and a small object whole, where its header needs its CRC-32). CRC-32s that it needs and
-//! does not learn by itself are hashed meanwhile; a range that has nothing else to send first waits for them.
+//! what the range has is read (and some objects whole: see [`Slices`]). CRC-32s that it needs and does not learn by
+//! itself are hashed meanwhile; a range that has nothing else to send first waits for them.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -132,10 +132,7 @@ impl<R: Reads, C: Checksums> Passage<R, C> {
             let header = self.open.frozen.layout().local_header(slice.index, crc32);
             self.send(Some(header.slice(slice.header.clone())));
         }
-        let read = match computed {
-            Some(_) => 0..size,
-            None => slice.data.clone(),
-        };
+        let read = slice.read.clone();
         self.step = Step::Passing(Passing {
             to_check: (computed.is_none() && !read.is_empty()).then(|| read.clone()),
             at: read.start,

@@ -16,6 +16,11 @@ use crate::read_ahead::{Before, Item};
 /// Rows that are looked up at once.
 const ROWS: usize = 64;
 
+/// The largest object that is read from its beginning for a range that begins in its middle, in bytes. Whoever goes on with
+/// a download asks for such a range, and the first bytes may have been wrong: that was not known when the connection broke.
+/// It costs the store as much for each such range, so it ends somewhere; of larger objects unzipping tells.
+const CHECKED_MAX: u64 = 16 << 20;
+
 /// What a range has of one entry. Each part may be empty, but not all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slice {
@@ -27,13 +32,15 @@ pub struct Slice {
     pub crc32: Option<u32>,
     /// Which bytes of its object.
     pub data: Range<u64>,
+    /// Which bytes of its object are read.
+    pub read: Range<u64>,
     /// Which bytes of its data descriptor.
     pub descriptor: Range<usize>,
 }
 
-/// The slices of a range, in order, each with what is read for it: the range's own bytes, or a small object whole where
-/// its local header tells its CRC-32 and nobody knows it, or where the range has only a part of it: what is read whole
-/// can be held against a CRC-32.
+/// The slices of a range, in order, each with what is read for it: the range's own bytes; or a small object whole where
+/// its local header tells its CRC-32 and nobody knows it, or where the range has only a part of it; or one that is not too
+/// large whole where the range has its last bytes and not its first ones. What is read whole can be held against a CRC-32.
 #[derive(Clone, Debug)]
 pub struct Slices {
     open: Arc<Open>,
@@ -77,11 +84,7 @@ impl Iterator for Slices {
         self.next += 1;
         let computed = slice.crc32.is_none();
         Some(Item {
-            range: if computed {
-                0..object.size
-            } else {
-                slice.data.clone()
-            },
+            range: slice.read.clone(),
             before: Before {
                 computed,
                 stored: computed && object.has_crc32,
@@ -124,9 +127,16 @@ fn slice(open: &Open, index: usize, range: &Range<u64>) -> Option<Slice> {
     let is_cut = !part.is_empty() && part != (0..size) && size <= INLINE_MAX;
     // Where no header is needed, neither is what stands in it.
     let crc32 = crc32.or_else(|| (header.is_empty() && part.is_empty()).then_some(0));
+    let crc32 = crc32.filter(|_| !is_cut);
+    let goes_on = part.start > 0 && part.end == size && size <= CHECKED_MAX;
+    let is_checked = goes_on && layout.claimed_crc32(index).is_some();
     Some(Slice {
         index,
-        crc32: crc32.filter(|_| !is_cut),
+        read: match crc32.is_none() || is_checked {
+            true => 0..size,
+            false => part.clone(),
+        },
+        crc32,
         header: in_memory(header),
         data: part,
         descriptor: in_memory(within(range, data_end..end)),

@@ -454,6 +454,21 @@ async fn a_wrong_claim_breaks_the_link_and_a_new_one_does_without() {
     );
 }
 
+#[tokio::test]
+async fn whoever_goes_on_in_the_middle_of_a_wrong_object_is_not_told_of_success() {
+    let wrong = SyntheticObject::new("a.pdf", 2 * MIB).checksum(Checksum::Claimed(7));
+    let (_store, server) = synthetic(&[&wrong]).await;
+    let link = create(&server, &json!({})).await;
+    let url = format!("{}{}", server.url, link.path);
+    let rest = format!("bytes={MIB}-");
+    // What came before was sent when nobody knew of it yet.
+    client::fetch("GET", &url, &[("range", &rest)])
+        .await
+        .expect_err("its last bytes must not come");
+    let answer = server.get(&link.path).await;
+    assert_eq!(kind(&answer), (410, "link-broken".to_owned()));
+}
+
 /// The reads of objects that are not sheaf's own: key and range.
 fn reads(store: &Synthetic) -> Vec<(String, Option<String>)> {
     let log = store.requests().log().into_iter();

@@ -120,11 +120,42 @@ fn ranges_of_both_forms_are_slices_of_the_whole() {
                 "{first}..{end}"
             );
             assert!(
-                read <= end - first + INLINE_MAX,
-                "no more than the range and a small object"
+                read <= end - first + INLINE_MAX + 7,
+                "no more than the range and one object"
             );
         }
     }
+}
+
+#[test]
+fn what_is_gone_on_with_is_read_whole_where_its_checksum_is_known() {
+    let open = open(&[
+        ("a/1.known", CHECKED_MAX, true),
+        ("a/2.large", CHECKED_MAX + 1, true),
+        ("a/3.described", CHECKED_MAX, false),
+    ]);
+    let layout = open.frozen.layout();
+    let read = |index: usize, range: Range<u64>| {
+        let at = layout.data_offset(index);
+        let slice = slice(&open, index, &(at + range.start..at + range.end)).unwrap();
+        assert_eq!(slice.data, range);
+        slice.read
+    };
+    let size = CHECKED_MAX;
+    assert_eq!(read(0, 5..size), 0..size);
+    assert_eq!(read(0, size - 1..size), 0..size);
+    assert_eq!(
+        read(0, 5..size - 1),
+        5..size - 1,
+        "its end is somebody else's"
+    );
+    assert_eq!(
+        read(0, 0..size - 1),
+        0..size - 1,
+        "whoever goes on sees to it"
+    );
+    assert_eq!(read(1, 5..size + 1), 5..size + 1);
+    assert_eq!(read(2, 5..size), 5..size, "nobody knows what it should be");
 }
 
 #[test]
