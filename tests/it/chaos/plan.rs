@@ -246,13 +246,11 @@ impl Plan {
             2 => What::Flip(at),
             _ => What::Answer(404, "NoSuchKey"),
         };
-        // Before all others: each request takes one harm, and there may be no more requests than others take.
-        let harm = Harm {
+        self.store_side.push(Harm {
             which: Which::Get(key),
             what,
             times: u32::MAX,
-        };
-        self.store_side.insert(0, harm);
+        });
         self.must = Must::Fail;
     }
 

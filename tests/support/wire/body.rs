@@ -148,6 +148,8 @@ impl Body for HarmedBody {
                     this.pause = Some(Box::pin(tokio::time::sleep(pause)));
                     let next = at + TRICKLE.min(this.held.len()) as u64;
                     this.whats.push(What::Trickle(next, pause));
+                    // What strikes before its next pause is not to wait for all of them.
+                    this.whats.sort_by_key(|what| std::cmp::Reverse(what.at()));
                     continue;
                 }
                 _ => continue,

@@ -44,11 +44,11 @@ async fn play(plan: &Plan, shared: &Shared) -> Result<bool, String> {
         );
         format!("{what}\n{}\n{end}\n{}", describe(plan), bench.said())
     };
+    let right = bench.is_right(plan, &made).await;
+    right.map_err(|why| blame(&bench, &why))?;
     if let Some(why) = plan.must.broken_by(made.success) {
         return Err(blame(&bench, why));
     }
-    let right = bench.is_right(plan, &made).await;
-    right.map_err(|why| blame(&bench, &why))?;
     let left = bench.nothing_is_left(plan, &made).await;
     left.map_err(|why| blame(&bench, &why))?;
     bench.clear().await;

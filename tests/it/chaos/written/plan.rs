@@ -260,13 +260,11 @@ impl Plan {
             (false, _) if random.one_in(3) => (Which::List, What::Answer(403, "AccessDenied")),
             _ => (Which::Of(ask), What::Answer(403, "AccessDenied")),
         };
-        // Before all others: each request takes one harm, and there may be no more requests than others take.
-        let harm = Harm {
+        self.harms.push(Harm {
             which,
             what,
             times: u32::MAX,
-        };
-        self.harms.insert(0, harm);
+        });
         self.must = Must::Fail;
     }
 
