@@ -10,6 +10,9 @@ use crate::read_ahead::Reads;
 
 /// Where a passage has the CRC-32s from that it does not compute itself, and who hears of those that it does.
 pub trait Checksums: Send + 'static {
+    /// What is hashed of an object elsewhere is known here too: nothing is read again to be held against its checksum.
+    const REMEMBERS: bool;
+
     /// All bytes of a range of an object have come, never none. `stored` is the CRC-32 that the store sent along.
     ///
     /// # Errors
@@ -46,6 +49,9 @@ impl<R: Reads> Scanned<R> {
 }
 
 impl<R: Reads> Checksums for Scanned<R> {
+    // Whoever comes for the rest of a download may have had the first of it from another replica.
+    const REMEMBERS: bool = false;
+
     async fn hashed(
         &self,
         index: usize,

@@ -59,6 +59,10 @@ impl<R: Reads, C: Checksums> Passage<R, C> {
     ) -> Passage<R, C> {
         let tail = tail(open.frozen.layout(), &range);
         let slices = Slices::new(open.clone(), range);
+        let slices = match C::REMEMBERS {
+            true => slices,
+            false => slices.checked(),
+        };
         Passage {
             ahead: ReadAhead::new(reads, slices, share),
             open: open.clone(),

@@ -39,12 +39,13 @@ pub struct Slice {
 }
 
 /// The slices of a range, in order, each with what is read for it: the range's own bytes; or a small object whole where
-/// its local header tells its CRC-32 and nobody knows it, or where the range has only a part of it; or one that is not too
-/// large whole where the range has its last bytes and not its first ones. What is read whole can be held against a CRC-32.
+/// its local header tells its CRC-32 and nobody knows it, or where the range has only a part of it: what is read whole
+/// can be held against a CRC-32.
 #[derive(Clone, Debug)]
 pub struct Slices {
     open: Arc<Open>,
     range: Range<u64>,
+    is_checked: bool,
     next: usize,
     /// Rows that were looked up, and the number of the first.
     rows: Vec<Row>,
@@ -58,10 +59,29 @@ impl Slices {
         Slices {
             open,
             range,
+            is_checked: false,
             next,
             rows: Vec::new(),
             first_row: 0,
         }
+    }
+
+    /// The same, where an object that is not too large and whose CRC-32 is known is read whole, too, if the range has its
+    /// last bytes and not its first ones.
+    #[must_use]
+    pub fn checked(self) -> Slices {
+        Slices {
+            is_checked: true,
+            ..self
+        }
+    }
+
+    /// Whether the range goes on in the middle of an object to its end, and can be held against what is known of it.
+    fn goes_on(&self, slice: &Slice) -> bool {
+        let layout = self.open.frozen.layout();
+        let size = layout.size(slice.index);
+        let is_end = slice.data.start > 0 && slice.data.end == size;
+        is_end && size <= CHECKED_MAX && layout.claimed_crc32(slice.index).is_some()
     }
 
     fn row(&mut self, index: usize) -> Option<Row> {
@@ -79,10 +99,13 @@ impl Iterator for Slices {
 
     fn next(&mut self) -> Option<Item<Slice>> {
         let index = self.next;
-        let slice = slice(&self.open, index, &self.range)?;
+        let mut slice = slice(&self.open, index, &self.range)?;
         let object = self.row(index)?.object();
         self.next += 1;
         let computed = slice.crc32.is_none();
+        if computed || (self.is_checked && self.goes_on(&slice)) {
+            slice.read = 0..object.size;
+        }
         Some(Item {
             range: slice.read.clone(),
             before: Before {
@@ -127,16 +150,10 @@ fn slice(open: &Open, index: usize, range: &Range<u64>) -> Option<Slice> {
     let is_cut = !part.is_empty() && part != (0..size) && size <= INLINE_MAX;
     // Where no header is needed, neither is what stands in it.
     let crc32 = crc32.or_else(|| (header.is_empty() && part.is_empty()).then_some(0));
-    let crc32 = crc32.filter(|_| !is_cut);
-    let goes_on = part.start > 0 && part.end == size && size <= CHECKED_MAX;
-    let is_checked = goes_on && layout.claimed_crc32(index).is_some();
     Some(Slice {
         index,
-        read: match crc32.is_none() || is_checked {
-            true => 0..size,
-            false => part.clone(),
-        },
-        crc32,
+        read: part.clone(),
+        crc32: crc32.filter(|_| !is_cut),
         header: in_memory(header),
         data: part,
         descriptor: in_memory(within(range, data_end..end)),

@@ -282,6 +282,8 @@ impl PartChecksums {
 }
 
 impl Checksums for PartChecksums {
+    const REMEMBERS: bool = true;
+
     async fn hashed(
         &self,
         index: usize,
