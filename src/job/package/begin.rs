@@ -150,7 +150,7 @@ pub(super) async fn take_back(
         let upload = means.store.resume(&target.bucket, &target.key, id);
         upload.abort().await?;
     } else if !checkpoint.archive.is_empty() {
-        trace::abort_all(&means.store, target).await?;
+        trace::take_back(&means.store, target).await?;
     }
     Ok(())
 }

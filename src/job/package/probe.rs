@@ -48,7 +48,7 @@ pub(super) async fn probe(
     let nature = Nature {
         content_type: "application/octet-stream",
         disposition: "attachment",
-        mark: ("sheaf-probe", "1"),
+        mark: (trace::PROBE_MARK, "1"),
     };
     let upload = store.begin_resumable(target, &key, nature).await?;
     let probe = Probe {

@@ -9,10 +9,13 @@ use uuid::Uuid;
 
 use crate::job::order::{Order, Target};
 use crate::manifest::library::{StateKey, StateSpace};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoreErrorKind};
 
 /// What stands behind the target's key while it is found out whether the store copies.
 const PROBE: &str = ".sheaf-probe";
+
+/// The metadata by which it is known.
+pub(super) const PROBE_MARK: &str = "sheaf-probe";
 
 /// The length of an id as text.
 const UUID: usize = 36;
@@ -74,17 +77,24 @@ pub(super) fn probe_key(target: &Target) -> String {
     format!("{}{PROBE}", target.key)
 }
 
-/// Takes back all uploads to a target, and those of a probe for it.
+/// Takes back all uploads to a target, and what a probe for it has begun or written.
 ///
 /// # Errors
 /// As the store says.
-pub async fn abort_all(store: &Store, target: &Target) -> Result<(), StoreError> {
-    for key in [&target.key, &probe_key(target)] {
+pub async fn take_back(store: &Store, target: &Target) -> Result<(), StoreError> {
+    let probe = probe_key(target);
+    for key in [&target.key, &probe] {
         for upload in store.uploads_of(&target.bucket, key).await? {
             upload.abort().await?;
         }
     }
-    Ok(())
+    match store.marked(&target.bucket, &probe, PROBE_MARK).await {
+        Ok(Some((Some(_), ..))) => store.delete(&target.bucket, &probe).await,
+        // It is somebody else's, or was never written.
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.kind, StoreErrorKind::AccessDenied { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a sweep found and did.
@@ -124,7 +134,7 @@ pub async fn sweep(store: &Store, space: &StateSpace) -> Result<SweptPackages, S
                     let Target { bucket, key } = &trace.target;
                     store.resume(bucket, key, id).abort().await?;
                 }
-                None => abort_all(store, &trace.target).await?,
+                None => take_back(store, &trace.target).await?,
             }
             store.delete(&space.bucket, &object.key).await?;
             swept.uploads += 1;

@@ -14,6 +14,19 @@ const PACKAGE: Kind = Kind::Package {
     full: false,
 };
 
+const COPIED: Kind = Kind::Package {
+    own: false,
+    copies: true,
+    full: false,
+};
+
+fn one_large_object() -> Vec<Planned> {
+    vec![Planned {
+        key: "large.pdf".to_owned(),
+        content: Bytes::from(vec![7; 13 << 20]),
+    }]
+}
+
 fn few_objects() -> Vec<Planned> {
     let object = |n: u8| Planned {
         key: format!("{n}.pdf"),
@@ -85,6 +98,18 @@ async fn whoever_goes_away_at_the_last_moment_takes_the_manifest_along() {
                 .await;
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_calls_off_while_it_is_found_out_what_a_store_copies_leaves_nothing() {
+    for by in [By::Command, By::Server] {
+        holds(Plan {
+            event: Some((Event::CallOff, Moment::Done(Ask::Complete))),
+            must: Must::Either,
+            ..Plan::quiet(COPIED, by, one_large_object())
+        })
+        .await;
     }
 }
 
