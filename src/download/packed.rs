@@ -87,7 +87,7 @@ impl Packed {
 
     /// The bytes that `objects` will keep on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.texts.len() + self.rows.as_slice().len() * size_of::<Packing>()
+        self.texts.len() + size_of_val(self.rows.as_slice())
     }
 }
 
@@ -101,17 +101,17 @@ mod tests {
             size: n << 33,
             etag: format!("\"{n:032x}\""),
             modified: 1_700_000_000 - n as i64,
-            has_crc32: n % 2 == 0,
-            has_part_crc32s: n % 3 == 0,
+            has_crc32: n.is_multiple_of(2),
+            has_part_crc32s: n.is_multiple_of(3),
             version_id,
-            may_be_archived: n % 5 == 0,
-            archived: n % 7 == 0,
+            may_be_archived: n.is_multiple_of(5),
+            archived: n.is_multiple_of(7),
         }
     }
 
     #[test]
     fn what_is_packed_is_unpacked() {
-        let version = |n: u64| (n % 2 == 1).then(|| "v".repeat(n as usize % 4));
+        let version = |n: u64| (!n.is_multiple_of(2)).then(|| "v".repeat(n as usize % 4));
         let objects: Vec<Object> = (0..50).map(|n| object(n, version(n))).collect();
         let mut packed = Packed::new(objects.clone());
         let unpacked: Vec<Object> = std::iter::from_fn(|| packed.pop()).collect();

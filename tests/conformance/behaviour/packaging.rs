@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use sheaf::download::{FrozenArchive, Scanner};
-use sheaf::job::package::trace::abort_all;
+use sheaf::job::package::trace::take_back;
 use sheaf::job::{
     Checkpoint, Desk, Failure, Keep, Means, Method, Order, Packaged, Unsaved, Verify, package,
 };
@@ -156,7 +156,7 @@ pub async fn an_upload_is_found_again(target: &Target) {
     let found = target.store.uploads_of(bucket, key).await.unwrap();
     let ids: Vec<&str> = found.iter().map(|upload| upload.id()).collect();
     assert_eq!(ids, [begun.id()]);
-    abort_all(&target.store, &order.target).await.unwrap();
+    take_back(&target.store, &order.target).await.unwrap();
     let gone = begun.parts().await.unwrap_err();
     assert!(
         matches!(gone.kind, sheaf::store::StoreErrorKind::NoSuchUpload),
