@@ -191,13 +191,14 @@ pub fn add_breaks(random: &mut Random, store: &Synthetic, objects: &[SyntheticOb
         // A wrong bit shows where there is something to compare it with, and is mended where all of the object is read
         // before any of it goes out, as it is the first time. A second one would stand.
         let mut may_flip = is_small && object.checksum == Checksum::FullObject;
+        let mut rules = Vec::new();
         for _ in 0..random.below(4) {
             let at = random.below(object.size());
             let key = object.key.as_str();
             let rule = match random.below(10) {
                 9 if std::mem::take(&mut may_flip) => {
-                    let flip = Rule::body(key, at, Mishap::Flip);
-                    store.faults().add(flip.times(1));
+                    // Each request takes one rule: this one is for the first.
+                    rules.insert(0, Rule::body(key, at, Mishap::Flip).times(1));
                     continue;
                 }
                 // New credentials are asked for once in a while only.
@@ -214,7 +215,10 @@ pub fn add_breaks(random: &mut Random, store: &Synthetic, objects: &[SyntheticOb
                 }
             };
             let skip = random.below(2) as u32;
-            store.faults().add(rule.skip(skip).times(1));
+            rules.push(rule.skip(skip).times(1));
+        }
+        for rule in rules {
+            store.faults().add(rule);
         }
     }
     if random.one_in(8) {
