@@ -260,12 +260,18 @@ impl Plan {
             (false, _) if random.one_in(3) => (Which::List, What::Answer(403, "AccessDenied")),
             _ => (Which::Of(ask), What::Answer(403, "AccessDenied")),
         };
+        // What the store copies is not read.
+        let copies = matches!(self.kind, Kind::Package { copies: true, .. });
+        let may_be_copied = matches!(&which, Which::Get(end) if copies && end != ".zip");
         self.harms.push(Harm {
             which,
             what,
             times: u32::MAX,
         });
-        self.must = Must::Fail;
+        self.must = match may_be_copied {
+            true => Must::Either,
+            false => Must::Fail,
+        };
     }
 
     /// A request that is needed in any case, or nearly.
