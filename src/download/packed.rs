@@ -85,7 +85,7 @@ impl Packed {
         self.rows.as_slice().is_empty()
     }
 
-    /// The bytes that `objects` will keep on the heap.
+    /// The bytes on the heap: those of the objects that are left, and all texts.
     pub fn heap_bytes(&self) -> usize {
         self.texts.len() + size_of_val(self.rows.as_slice())
     }

@@ -133,7 +133,8 @@ impl Store {
         }
     }
 
-    /// What an object's own field `name` says, and its length and entity tag; `None` where there is no such object.
+    /// What an object's own field `name` says, and its length and entity tag; `None` where there is no such object, or the
+    /// store does not say: who may write there may not be allowed to read what is not there.
     ///
     /// # Errors
     /// As the store says.
@@ -159,7 +160,14 @@ impl Store {
                 let size = u64::try_from(size).unwrap_or_default();
                 Ok(Some((mark, size, head.e_tag.unwrap_or_default())))
             }
-            Err(error) if matches!(error.kind, StoreErrorKind::NoSuchKey) => Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind,
+                    StoreErrorKind::NoSuchKey | StoreErrorKind::AccessDenied { .. }
+                ) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

@@ -85,12 +85,8 @@ impl Job {
 /// The entity tag of the job's archive where it stands at its target; an empty one where something else does.
 async fn stands(store: &Store, order: &Order, open: &Open) -> Result<Option<String>, Failure> {
     let target = &order.target;
-    let found = store.marked(&target.bucket, &target.key, MARK).await;
-    let Some((mark, size, etag)) = (match found {
-        // Who may write there may not be allowed to read what is not there.
-        Err(error) if matches!(error.kind, StoreErrorKind::AccessDenied { .. }) => None,
-        found => found?,
-    }) else {
+    let found = store.marked(&target.bucket, &target.key, MARK).await?;
+    let Some((mark, size, etag)) = found else {
         return Ok(None);
     };
     let frozen = &open.frozen;
@@ -131,11 +127,11 @@ pub(super) async fn has_written(
         Err(error) if matches!(error.kind, StoreErrorKind::NoSuchUpload) => {}
         _ => return Ok(false),
     }
-    let found = means.store.marked(&target.bucket, &target.key, MARK).await;
-    let mark = match found {
-        Err(error) if matches!(error.kind, StoreErrorKind::AccessDenied { .. }) => None,
-        found => found?.and_then(|(mark, ..)| mark),
-    };
+    let found = means
+        .store
+        .marked(&target.bucket, &target.key, MARK)
+        .await?;
+    let mark = found.and_then(|(mark, ..)| mark);
     Ok(mark.as_deref() == Some(checkpoint.archive.trim_matches('"')))
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::job::order::{Order, Target};
 use crate::manifest::library::{StateKey, StateSpace};
-use crate::store::{Store, StoreError, StoreErrorKind};
+use crate::store::{Store, StoreError};
 
 /// What stands behind the target's key while it is found out whether the store copies.
 const PROBE: &str = ".sheaf-probe";
@@ -88,13 +88,11 @@ pub async fn take_back(store: &Store, target: &Target) -> Result<(), StoreError>
             upload.abort().await?;
         }
     }
-    match store.marked(&target.bucket, &probe, PROBE_MARK).await {
-        Ok(Some((Some(_), ..))) => store.delete(&target.bucket, &probe).await,
-        // It is somebody else's, or was never written.
-        Ok(_) => Ok(()),
-        Err(error) if matches!(error.kind, StoreErrorKind::AccessDenied { .. }) => Ok(()),
-        Err(error) => Err(error),
+    // Without the mark it is somebody else's.
+    if let Some((Some(_), ..)) = store.marked(&target.bucket, &probe, PROBE_MARK).await? {
+        store.delete(&target.bucket, &probe).await?;
     }
+    Ok(())
 }
 
 /// What a sweep found and did.
