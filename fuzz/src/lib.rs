@@ -4,9 +4,11 @@
 //! `cargo +nightly fuzz run TARGET` runs one of them. The corpora are replayed by the project's own tests, which include
 //! this file, so that what was found once stays found.
 
+mod parrot;
 mod served;
 
 use std::collections::HashSet;
+use std::io::Write;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -17,14 +19,17 @@ use sheaf::link::{KeyRing, without_token};
 use sheaf::manifest::selection::Selection;
 use sheaf::manifest::stored::Frozen;
 use sheaf::store::Bucket;
+use sheaf::verify::{Source, check};
+use tokio::runtime::Builder;
 
-pub use served::{answer, request, verify};
+pub use parrot::{answer, read};
+pub use served::request;
 
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("range", range),
     ("conditional", conditional),
     ("link", link),
@@ -34,6 +39,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("verify", verify),
     ("request", request),
     ("answer", answer),
+    ("read", read),
 ];
 
 /// A Range header, behind eight bytes of length: what is asked for is there.
@@ -101,7 +107,7 @@ pub fn selection(data: &[u8]) {
         let object = sheaf::store::Object {
             key: key.into(),
             size: 1,
-            ..served::object()
+            ..parrot::object()
         };
         if selection.takes(&object) {
             assert!(key.starts_with(prefix), "{key:?}");
@@ -129,9 +135,18 @@ pub fn names(data: &[u8]) {
     }
 }
 
-/// A stored manifest as anybody may have written it who can write to the bucket.
+/// A stored manifest as anybody may have written it who can write to the bucket: as it is, and once more with a checksum
+/// that is right, or nothing would be seen of what lies behind that.
 pub fn stored(data: &[u8]) {
-    let Ok(frozen) = Frozen::open(Bytes::copy_from_slice(data)) else {
+    frozen(Bytes::copy_from_slice(data));
+    if let Some((content, _)) = data.split_last_chunk::<4>() {
+        let checksum = crc32fast::hash(content).to_le_bytes();
+        frozen([content, &checksum].concat().into());
+    }
+}
+
+fn frozen(file: Bytes) {
+    let Ok(frozen) = Frozen::open(file) else {
         return;
     };
     let layout = frozen.layout();
@@ -141,4 +156,16 @@ pub fn stored(data: &[u8]) {
         .map(|segment| segment.len)
         .sum();
     assert_eq!(covered, layout.len());
+}
+
+/// An archive: whatever it is, the report says so, and reading it ends.
+pub fn verify(data: &[u8]) {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(data).expect("a file");
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let source = Source::file(file.path()).await.expect("a file");
+        let report = check(source, "fuzzed", &mut |_| {}).await.expect("a file");
+        assert!(!report.is_ok() || report.length == data.len() as u64);
+    });
 }

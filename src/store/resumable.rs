@@ -4,7 +4,7 @@
 //! without one: a part's is not known before its last byte, stores differ in what they make of it when it follows the
 //! body, and some want one for copies too. A part has exactly the length that was announced, or does not come to be.
 //!
-//! How parts come to be has a file each: `send.rs` and `copy.rs`.
+//! How parts come to be has a file each, `send.rs` and `copy.rs`; what there is of uploads is listed in `list.rs`.
 //!
 //! Source: [multipart uploads](https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html).
 
@@ -15,6 +15,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use super::{Bucket, Store, StoreError, StoreErrorKind};
 
 mod copy;
+mod list;
 mod send;
 
 /// How long a store may take to put an upload together.
@@ -96,43 +97,6 @@ impl Store {
         }
     }
 
-    /// All uploads of one key that are under way.
-    /// Source: [ListMultipartUploads](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html).
-    ///
-    /// # Errors
-    /// As the store says.
-    pub async fn uploads_of(
-        &self,
-        bucket: &Bucket,
-        key: &str,
-    ) -> Result<Vec<ResumableUpload>, StoreError> {
-        const LIST: &str = "ListMultipartUploads";
-        let (mut found, mut key_marker, mut id_marker) = (Vec::new(), None, None);
-        loop {
-            let page = self
-                .client
-                .list_multipart_uploads()
-                .bucket(bucket.as_str())
-                .prefix(key)
-                .set_key_marker(key_marker.take())
-                .set_upload_id_marker(id_marker.take())
-                .send()
-                .await
-                .map_err(|error| StoreError::from_sdk(LIST, bucket, Some(key), error))?;
-            let of_key = page.uploads().iter().filter(|one| one.key() == Some(key));
-            found.extend(
-                of_key
-                    .filter_map(|one| one.upload_id())
-                    .map(|id| self.resume(bucket, key, id)),
-            );
-            if page.is_truncated() != Some(true) || page.next_key_marker().is_none() {
-                return Ok(found);
-            }
-            key_marker = page.next_key_marker;
-            id_marker = page.next_upload_id_marker;
-        }
-    }
-
     /// What an object's own field `name` says, and its length and entity tag; `None` where there is no such object, or the
     /// store does not say: who may write there may not be allowed to read what is not there.
     ///
@@ -177,42 +141,6 @@ impl ResumableUpload {
     /// The store's name for it.
     pub fn id(&self) -> &str {
         &self.id
-    }
-
-    /// The parts that the store has, in the order of their numbers.
-    /// Source: [ListParts](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html).
-    ///
-    /// # Errors
-    /// [`StoreErrorKind::NoSuchUpload`] where it was completed or aborted.
-    pub async fn parts(&self) -> Result<Vec<StoredPart>, StoreError> {
-        const LIST: &str = "ListParts";
-        let (mut parts, mut marker) = (Vec::new(), None);
-        loop {
-            let page = self
-                .store
-                .client
-                .list_parts()
-                .bucket(self.bucket.as_str())
-                .key(&self.key)
-                .upload_id(&self.id)
-                .set_part_number_marker(marker.take())
-                .set_request_payer(self.store.payer.clone())
-                .send()
-                .await
-                .map_err(|error| self.refused(LIST, error))?;
-            parts.extend(page.parts().iter().filter_map(|part| {
-                Some(StoredPart {
-                    number: usize::try_from(part.part_number()?).ok()?,
-                    size: u64::try_from(part.size()?).ok()?,
-                    etag: part.e_tag()?.to_owned(),
-                })
-            }));
-            if page.is_truncated() != Some(true) || page.next_part_number_marker().is_none() {
-                parts.sort_by_key(|part| part.number);
-                return Ok(parts);
-            }
-            marker = page.next_part_number_marker;
-        }
     }
 
     /// Makes the object visible, whole, and returns its entity tag.
