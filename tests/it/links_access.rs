@@ -238,7 +238,8 @@ fn written(store: &Synthetic) -> usize {
         .count()
 }
 
-async fn written_are(store: &Synthetic, count: usize) {
+/// So many complete downloads are written down: shortly after their clients have them.
+pub async fn written_are(store: &Synthetic, count: usize) {
     eventually("a count", || (written(store) == count).then_some(())).await;
 }
 

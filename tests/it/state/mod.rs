@@ -18,6 +18,7 @@ use sqlx::{AnyConnection, Connection, Executor};
 
 use crate::jobs::{job, job_that};
 use crate::links::create;
+use crate::links_access::written_are;
 use crate::program::{Place, text};
 use crate::support::client::Answered;
 use crate::support::problem::Problem;
@@ -193,6 +194,7 @@ async fn links_of_earlier_versions_lead_to_the_same_archives() {
         let guarded = guarded.expect("a guarded link");
         Problem::of(&server.get(&guarded.path).await).is(401, "passphrase-needed", &[]);
         assert_eq!(get(&server, guarded).await.status, 200);
+        written_are(&store, 3).await;
         let used_up = get(&server, guarded).await;
         Problem::of(&used_up).is(410, "downloads-used-up", &[]);
         // A checksum that proved wrong then is not believed now.

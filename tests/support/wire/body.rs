@@ -149,7 +149,7 @@ impl Body for HarmedBody {
                     let next = at + TRICKLE.min(this.held.len()) as u64;
                     this.whats.push(What::Trickle(next, pause));
                     // What strikes before its next pause is not to wait for all of them.
-                    this.whats.sort_by_key(|what| std::cmp::Reverse(what.at()));
+                    next_last(&mut this.whats);
                     continue;
                 }
                 _ => continue,
@@ -171,4 +171,9 @@ impl Body for HarmedBody {
         }
         hint
     }
+}
+
+/// The next one to strike lies last.
+pub(super) fn next_last(whats: &mut [What]) {
+    whats.sort_by_key(|what| std::cmp::Reverse(what.at()));
 }

@@ -150,7 +150,7 @@ async fn pass(
     let mut whats = shared.strike(&harmed, |what| {
         what.at().is_some_and(|at| covered.contains(&at))
     });
-    whats.sort_by_key(|what| std::cmp::Reverse(what.at()));
+    body::next_last(&mut whats);
     Ok(answer.map(|body| {
         let harmed = HarmedBody {
             body,
