@@ -10,12 +10,19 @@ mod served;
 use std::collections::HashSet;
 use std::io::Write;
 
+use axum::body::Body;
 use bytes::Bytes;
+use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sheaf::archive::Namer;
+use sheaf::http::Limits;
 use sheaf::http::conditional::Validators;
-use sheaf::http::range::{Asked, asked};
+use sheaf::http::jobs::request::JobRequest;
+use sheaf::http::json::Bounds;
+use sheaf::http::links::request::Asked;
+use sheaf::http::range::{self, asked};
 use sheaf::link::{KeyRing, without_token};
+use sheaf::manifest::list::ListReader;
 use sheaf::manifest::selection::Selection;
 use sheaf::manifest::stored::Frozen;
 use sheaf::store::Bucket;
@@ -29,7 +36,7 @@ pub use served::request;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("range", range),
     ("conditional", conditional),
     ("link", link),
@@ -40,6 +47,8 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("request", request),
     ("answer", answer),
     ("read", read),
+    ("body", body),
+    ("lines", lines),
 ];
 
 /// A Range header, behind eight bytes of length: what is asked for is there.
@@ -52,7 +61,7 @@ pub fn range(data: &[u8]) {
     };
     let length = u64::from_le_bytes(*length);
     let headers = HeaderMap::from_iter([(http::header::RANGE, value)]);
-    if let Asked::Part(part) = asked(&headers, length) {
+    if let range::Asked::Part(part) = asked(&headers, length) {
         assert!(part.start < part.end && part.end <= length, "{part:?}");
     }
 }
@@ -132,6 +141,40 @@ pub fn names(data: &[u8]) {
             assert!(segment.len() <= 255, "{name:?}");
             assert!(!segment.chars().any(char::is_control), "{name:?}");
         }
+    }
+}
+
+/// A manifest of somebody else, behind the length of the chunks that it comes in: wherever it is cut, it says the same.
+pub fn lines(data: &[u8]) {
+    let Some((&length, manifest)) = data.split_first() else {
+        return;
+    };
+    let read = |length: usize| {
+        let mut reader = ListReader::default();
+        for chunk in manifest.chunks(length) {
+            reader.feed(chunk)?;
+        }
+        reader.finish()
+    };
+    assert_eq!(
+        read(manifest.len().max(1)),
+        read(usize::from(length).max(1))
+    );
+}
+
+/// The body of a request in JSON: it is understood, or the client is told that it is its fault.
+pub fn body(data: &[u8]) {
+    let json = HeaderValue::from_static("application/json");
+    let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, json)]);
+    let bounds = Bounds::of(&Limits::default());
+    let link = Asked::read(None, &headers, Body::from(data.to_vec()), bounds);
+    let job = JobRequest::read(&headers, Body::from(data.to_vec()), bounds);
+    let refusals = [
+        link.now_or_never().expect("all is there").err(),
+        job.now_or_never().expect("all is there").err(),
+    ];
+    for refusal in refusals.into_iter().flatten() {
+        assert!(refusal.status().is_client_error(), "{refusal:?}");
     }
 }
 
