@@ -14,6 +14,7 @@
 //! | `incoming`, `put` | bytes on their way in, hashed and checked; copies and deletions |
 //! | `uploads`, `multipart`, `multipart_lists` | uploads in parts, on disk and as calls |
 //! | `service`, `connector` | the framework's view of the store, and the SDK's |
+//! | `refuse` | what the framework does not get to see |
 //! | `credentials`, `error` | the store's keys; what can go wrong |
 //!
 //! In the state folder: `embedded/credentials.json`, and for each served folder
@@ -36,6 +37,7 @@ mod publish;
 mod put;
 mod reading;
 mod record;
+mod refuse;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -52,7 +54,6 @@ use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -191,8 +192,8 @@ impl EmbeddedStore {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        if let Some(refusal) = refuse(&request) {
-            return refusal;
+        if let Some(refusal) = refuse::refuse(&request) {
+            return answer(refusal);
         }
         let is_head = request.method() == Method::HEAD;
         let request = request.map(|body| Body::http_body_unsync(body.map_err(Into::into)));
@@ -216,36 +217,6 @@ impl EmbeddedStore {
     pub fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(InProcess(self.clone()))
     }
-}
-
-/// Refuses what the framework would take but we do not offer: SigV2, which rests on SHA-1, and uploads by HTML form,
-/// which it buffers whole before it knows who sent them.
-fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
-    let text = |name| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
-    let query = request.uri().query().unwrap_or_default();
-    let is_v2 = text(AUTHORIZATION).starts_with("AWS ")
-        || query
-            .split('&')
-            .any(|pair| pair.split('=').next() == Some("Signature"));
-    if is_v2 {
-        let error = S3Error::with_message(
-            S3ErrorCode::InvalidRequest,
-            "requests must be signed by AWS4-HMAC-SHA256",
-        );
-        return Some(answer(error));
-    }
-    let is_form = text(CONTENT_TYPE)
-        .trim_start()
-        .to_ascii_lowercase()
-        .starts_with("multipart/");
-    (is_form && request.method() == Method::POST)
-        .then(|| answer(S3Error::new(S3ErrorCode::MethodNotAllowed)))
 }
 
 fn answer(error: S3Error) -> Response<Body> {

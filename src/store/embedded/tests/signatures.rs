@@ -155,6 +155,52 @@ async fn sigv2_and_forms_are_refused() {
     assert_eq!(fixture.store.serve(form.unwrap()).await.status(), 405);
 }
 
+#[tokio::test]
+async fn dates_that_are_none_are_refused() {
+    let fixture = Fixture::new();
+    let signature = "0".repeat(64);
+    let credential = |date: &str| format!("key/{date}/us-east-1/s3/aws4_request");
+    let header = |date: &str, at: &str| {
+        let credential = credential(date);
+        Request::get("/local/k")
+            .header("host", "h")
+            .header("x-amz-date", at)
+            .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+            .header(
+                "authorization",
+                format!(
+                    "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={signature}"
+                ),
+            )
+    };
+    let query = |date: &str, at: &str| {
+        let credential = credential(date).replace('/', "%2F");
+        Request::get(format!(
+            "/local/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={at}\
+             &X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature={signature}"
+        ))
+        .header("host", "h")
+    };
+    let (date, at) = ("20260131", "20260131T235959Z");
+    for (date, at) in [
+        ("-0260131", at),
+        ("2026 131", at),
+        (date, "20260131T23:959Z"),
+        (date, "-0260131T235959Z"),
+    ] {
+        for request in [header(date, at), query(&date.replace(' ', "+"), at)] {
+            let (status, body) = ask(&fixture.store, request).await;
+            assert_eq!(status, 400, "{date} {at}");
+            assert!(body.contains("date is none"), "{body}");
+        }
+    }
+    // Of a key that is not known, at a date that is one.
+    for request in [header(date, at), query(date, at)] {
+        let (status, body) = ask(&fixture.store, request).await;
+        assert_eq!(status, 403, "{body}");
+    }
+}
+
 /// Serves the store on a port of loopback, for as long as the test runs.
 async fn listen(store: EmbeddedStore) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
