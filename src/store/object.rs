@@ -44,6 +44,8 @@ enum Source {
 struct Opened {
     etag: Option<String>,
     length: Option<u64>,
+    /// Which bytes of the object come, where it is not all of them.
+    range: Option<String>,
     crc32: Option<u32>,
     source: Source,
 }
@@ -78,7 +80,7 @@ impl Store {
             version_id: object.version_id.as_deref(),
             etag: &object.etag,
             expected,
-            range: (!whole).then_some(range),
+            range: (!whole).then(|| range.clone()),
             checksum: checksum && whole,
             payer: self.payer.is_some(),
         };
@@ -106,6 +108,16 @@ impl Store {
                     reason: format!("the store announced {length} bytes"),
                 },
                 None => StoreErrorKind::Changed,
+            }));
+        }
+        if !whole && !opened.is_of(&range) {
+            return Err(fails(StoreErrorKind::Body {
+                received: 0,
+                expected,
+                reason: match opened.range {
+                    Some(other) => format!("the store answered with {other}"),
+                    None => "the store answered with the whole object".to_owned(),
+                },
             }));
         }
         Ok(ObjectBody {
@@ -143,6 +155,7 @@ impl Store {
             length: answer
                 .content_length()
                 .and_then(|length| u64::try_from(length).ok()),
+            range: answer.content_range().map(str::to_owned),
             crc32: full_object(answer.checksum_crc32(), answer.checksum_type()),
             source: Source::Sdk(answer.body),
         })
@@ -170,9 +183,18 @@ impl Opened {
         Opened {
             etag: field("etag").map(str::to_owned),
             length: field("content-length").and_then(|length| length.parse().ok()),
+            range: field("content-range").map(str::to_owned),
             crc32: full_object(field("x-amz-checksum-crc32"), kind.as_ref()),
             source: Source::Fetched(answer.body),
         }
+    }
+
+    /// Whether it says that it has these bytes of the object, as an answer with a part must.
+    /// Source: RFC 9110, section 14.4.
+    fn is_of(&self, range: &Range<u64>) -> bool {
+        let first_and_last = format!("bytes {}-{}/", range.start, range.end - 1);
+        let said = self.range.as_deref();
+        said.is_some_and(|said| said.starts_with(&first_and_last))
     }
 }
 

@@ -354,6 +354,20 @@ async fn an_object_that_is_replaced_while_it_is_read_breaks_the_download() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_with_other_bytes_than_were_asked_for_is_not_taken() {
+    let objects = vec![SyntheticObject::new("a.pdf", MIB + MIB / 16)];
+    let served = Served::over(objects, 64 * MIB as usize).await;
+    let expected = served.download(0, 0).await.unwrap();
+    // Its bytes come in chunks that end where the first pieces end, so that no length gives it away.
+    let target = Target::Get("a.pdf".to_owned());
+    let unranged = Rule::new(target, Fault::Unranged).skip(1).times(1);
+    served.store.faults().add(unranged);
+    assert!(served.download(0, 0).await.unwrap() == expected);
+    assert!(served.store.faults().are_spent());
+    served.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_memory_a_download_is_refused_before_it_begins() {
     let objects = vec![SyntheticObject::new("a.pdf", 100)];
     let served = Served::over(objects, 4 * MIB as usize).await;

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, ETAG, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
@@ -25,9 +25,10 @@ const MOST_FIELDS: usize = 128;
 const LEAST_ROOM: usize = 4 * 1024;
 
 /// The fields that anybody asks for.
-static KEPT: [HeaderName; 7] = [
+static KEPT: [HeaderName; 8] = [
     CONNECTION,
     CONTENT_LENGTH,
+    CONTENT_RANGE,
     ETAG,
     TRANSFER_ENCODING,
     HeaderName::from_static("x-amz-bucket-region"),

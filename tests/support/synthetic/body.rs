@@ -23,6 +23,7 @@ pub struct ScriptedBody {
     pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     cut: Arc<Cut>,
     requests: Arc<Requests>,
+    announced: bool,
     _in_flight: Option<InFlight>,
 }
 
@@ -45,8 +46,15 @@ impl ScriptedBody {
             pause: None,
             cut,
             requests,
+            announced: true,
             _in_flight: None,
         }
+    }
+
+    /// Does not say how long it is.
+    pub fn unannounced(mut self) -> Self {
+        self.announced = false;
+        self
     }
 
     /// Counts the body as open until it is dropped.
@@ -117,6 +125,10 @@ impl Body for ScriptedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left.end - self.left.start)
+        if self.announced {
+            SizeHint::with_exact(self.left.end - self.left.start)
+        } else {
+            SizeHint::default()
+        }
     }
 }

@@ -22,6 +22,8 @@ pub enum Fault {
     Instead(String),
     /// The true answer, this much later.
     Delay(Duration),
+    /// 200 with the whole object, whatever range was asked for, and without saying how long it is.
+    Unranged,
     /// The true answer, up to a byte of its body.
     Body {
         /// The offset in the object (for a listing: in the XML).

@@ -220,10 +220,16 @@ async fn respond(
     } else {
         Answer::empty(200)
     };
-    let mut mishap = None;
+    let (mut mishap, mut announced) = (None, true);
     match store.faults.strike(&request, &answer.range) {
         Some(Fault::Answer(failure)) => answer = Answer::failure(failure),
         Some(Fault::Instead(document)) => answer = Answer::document(document),
+        Some(Fault::Unranged) => {
+            answer.status = 200;
+            answer.headers.remove("content-range");
+            answer.range = 0..answer.content.size();
+            announced = false;
+        }
         fault => {
             if let Some(Fault::Delay(delay)) = fault {
                 tokio::time::sleep(delay).await;
@@ -246,6 +252,9 @@ async fn respond(
         cut,
         store.requests.clone(),
     );
+    if !announced {
+        scripted = scripted.unannounced();
+    }
     if let Some(in_flight) = in_flight {
         scripted = scripted.counted(in_flight);
     }
