@@ -197,6 +197,9 @@ impl Lines {
     /// The next lines; `None` after the last.
     async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         let mut out = Vec::new();
+        if self.at == 0 {
+            out.extend_from_slice(self.style.start().as_bytes());
+        }
         // A style may have nothing to say about a whole frame of rows.
         while out.is_empty() {
             let rows: Vec<Row> = self.open.frozen.rows(self.at).take(ROWS_IN_FRAME).collect();
@@ -206,7 +209,7 @@ impl Lines {
             for row in rows {
                 let url = self.signer.sign(&self.open, self.at, &row).await?;
                 let name = self.open.frozen.layout().name(self.at).to_owned();
-                self.style.write(row, &name, &url, self.at == 0, &mut out);
+                self.style.write(row, &name, &url, &mut out);
                 self.at += 1;
             }
         }
@@ -215,7 +218,16 @@ impl Lines {
 }
 
 impl Style {
-    fn write(self, row: Row, name: &str, url: &str, is_first: bool, out: &mut Vec<u8>) {
+    /// What comes before all rows.
+    fn start(self) -> &'static str {
+        match self {
+            // For all files, whichever of them is the first to be written.
+            Style::Curl => "create-dirs\n",
+            Style::Jsonl | Style::Urls | Style::Aria2 => "",
+        }
+    }
+
+    fn write(self, row: Row, name: &str, url: &str, out: &mut Vec<u8>) {
         if self == Style::Jsonl {
             return Line::new(&row.object(), url).write(out);
         }
@@ -224,11 +236,8 @@ impl Style {
             _ if has_dot_segment(&row.key) => String::new(),
             Style::Jsonl | Style::Urls => format!("{url}\n"),
             Style::Aria2 => format!("{url}\n  out={name}\n"),
-            Style::Curl => {
-                let folders = if is_first { "create-dirs\n" } else { "" };
-                // Entry names have neither quotes nor backslashes.
-                format!("{folders}url = \"{url}\"\noutput = \"{name}\"\n")
-            }
+            // Entry names have neither quotes nor backslashes.
+            Style::Curl => format!("url = \"{url}\"\noutput = \"{name}\"\n"),
         };
         out.extend_from_slice(text.as_bytes());
     }
@@ -259,7 +268,7 @@ mod tests {
             version: None,
         };
         let mut out = Vec::new();
-        style.write(row, "n/ü.pdf", "https://h/k?a=b&c", true, &mut out);
+        style.write(row, "n/ü.pdf", "https://h/k?a=b&c", &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -272,7 +281,7 @@ mod tests {
         );
         assert_eq!(
             written(Style::Curl, "k"),
-            "create-dirs\nurl = \"https://h/k?a=b&c\"\noutput = \"n/ü.pdf\"\n"
+            "url = \"https://h/k?a=b&c\"\noutput = \"n/ü.pdf\"\n"
         );
         assert!(
             written(Style::Jsonl, "k").starts_with("{\"key\":\"k\",\"url\":\"https://h/k?a=b&c\",")

@@ -289,6 +289,11 @@ impl Refusal<'_> {
             | (503, Some("ServiceUnavailable"))
             | (429, _) => StoreErrorKind::Throttled,
             (412, _) => StoreErrorKind::Changed,
+            (403, Some(code @ FOLDER_DENIES)) => StoreErrorKind::Unexpected {
+                status,
+                code: Some(code.to_owned()),
+                message: message.to_owned(),
+            },
             (403, _) => StoreErrorKind::AccessDenied {
                 permission: permission(operation),
             },
@@ -311,6 +316,9 @@ impl Refusal<'_> {
         }
     }
 }
+
+/// The embedded store's own code where its folder does not let it in. No policy would mend that.
+pub(super) const FOLDER_DENIES: &str = "FolderPermissionDenied";
 
 /// What to do about a refusal that does not say so itself.
 fn advice(code: &str) -> &'static str {

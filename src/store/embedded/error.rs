@@ -8,10 +8,12 @@ use std::io;
 use std::path::PathBuf;
 
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use s3s::dto::{Timestamp, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode};
 use time::OffsetDateTime;
+
+use crate::store::error::FOLDER_DENIES;
 
 /// Why a folder could not be opened as a store.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +141,7 @@ impl From<OpError> for S3Error {
             OpError::Io { source, .. } | OpError::Unlistable { source, .. } => {
                 match source.kind() {
                     io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                        S3ErrorCode::AccessDenied
+                        return folder_denies(format!("{error}: {source}"));
                     }
                     _ => S3ErrorCode::InternalError,
                 }
@@ -150,6 +152,14 @@ impl From<OpError> for S3Error {
         answer.set_source(Box::new(error));
         answer
     }
+}
+
+/// The folder's own permissions are in the way, for which S3 has no word.
+fn folder_denies(message: String) -> S3Error {
+    let code = S3ErrorCode::Custom(FOLDER_DENIES.into());
+    let mut answer = S3Error::with_message(code, message);
+    answer.set_status_code(StatusCode::FORBIDDEN);
+    answer
 }
 
 /// The headers that belong to an error.
@@ -183,5 +193,42 @@ fn broken_body_code(source: &(dyn Error + Send + Sync)) -> S3ErrorCode {
         S3ErrorCode::BadDigest
     } else {
         S3ErrorCode::IncompleteBody
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::error::Refusal;
+
+    #[test]
+    fn a_folder_that_lets_nobody_in_is_no_matter_of_policies() {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let below = "private/".to_owned();
+        let errors = [
+            OpError::Unlistable {
+                below,
+                source: denied(),
+            },
+            OpError::io("open the file")(denied()),
+        ];
+        let said = errors.map(|error| {
+            let answer = S3Error::from(error);
+            let refusal = Refusal {
+                status: answer.status_code().unwrap().as_u16(),
+                code: Some(answer.code().as_str()),
+                message: answer.message().unwrap(),
+                region: None,
+            };
+            refusal.kind("ListObjectsV2", false).to_string()
+        });
+        assert_eq!(
+            said,
+            [
+                "the store answered 403 FolderPermissionDenied the folder with the keys below \"private/\" cannot be \
+                 listed: permission denied",
+                "the store answered 403 FolderPermissionDenied cannot open the file: permission denied",
+            ]
+        );
     }
 }

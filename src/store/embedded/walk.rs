@@ -94,7 +94,7 @@ fn walk_folder(
             let entry = entry.map_err(unlistable(&folder.base))?;
             let name = entry.file_name();
             let Some(name) = name.to_str() else {
-                warn_once(&entry.path(), "its name is not UTF-8");
+                warn_once(&entry.path(), Passed::NotUtf8);
                 continue;
             };
             if folder.base.len() == top && !name.starts_with(filter) {
@@ -138,6 +138,7 @@ fn visit(
         let target = fs::canonicalize(entry.path())?;
         let meta = fs::metadata(&target)?;
         if !disk.may_serve(&target) {
+            warn_once(&entry.path(), Passed::LeadsOut);
             return Ok(None);
         }
         if meta.is_file() {
@@ -145,7 +146,16 @@ fn visit(
         }
         let goes_round = folder.path.starts_with(&target)
             || folder.links.iter().any(|place| place.starts_with(&target));
-        if !meta.is_dir() || goes_round || folder.links.len() >= MAX_LINKS {
+        // What it leads to is listed where it stands.
+        if goes_round {
+            return Ok(None);
+        }
+        if !meta.is_dir() {
+            warn_once(&entry.path(), Passed::NoFile);
+            return Ok(None);
+        }
+        if folder.links.len() >= MAX_LINKS {
+            warn_once(&entry.path(), Passed::ManyLinks);
             return Ok(None);
         }
         let mut links = folder.links.as_ref().clone();
@@ -154,6 +164,7 @@ fn visit(
     } else if kind.is_dir() {
         (entry.path(), Arc::clone(&folder.links))
     } else {
+        warn_once(&entry.path(), Passed::NoFile);
         return Ok(None);
     };
     let base = key + "/";
@@ -165,16 +176,34 @@ fn visit(
 
 fn object(entry: &DirEntry, key: String, stamp: Stamp) -> Option<Visited> {
     if key.len() > MAX_KEY {
-        warn_once(&entry.path(), "its path is longer than 1,024 bytes");
+        warn_once(&entry.path(), Passed::LongPath);
         return None;
     }
     (!keys::is_own(&key)).then(|| Visited::Object(key.into(), stamp))
 }
 
-fn warn_once(path: &Path, why: &str) {
-    static WARNED: AtomicBool = AtomicBool::new(false);
-    if !WARNED.swap(true, Ordering::Relaxed) {
-        tracing::warn!(path = %path.display(), why, "a file is not served; others like it are passed over in silence");
+/// Why something in the folder is passed over.
+#[derive(Clone, Copy)]
+enum Passed {
+    NotUtf8,
+    LongPath,
+    LeadsOut,
+    ManyLinks,
+    NoFile,
+}
+
+/// Once for each reason.
+fn warn_once(path: &Path, passed: Passed) {
+    static WARNED: [AtomicBool; 5] = [const { AtomicBool::new(false) }; 5];
+    let why = match passed {
+        Passed::NotUtf8 => "its name is not UTF-8",
+        Passed::LongPath => "its path is longer than 1,024 bytes",
+        Passed::LeadsOut => "it is a symbolic link that leads out of the folder",
+        Passed::ManyLinks => "it is a symbolic link behind two others",
+        Passed::NoFile => "it is neither a file nor a folder",
+    };
+    if !WARNED[passed as usize].swap(true, Ordering::Relaxed) {
+        tracing::warn!(path = %path.display(), why, "not served; others like it are passed over in silence");
     }
 }
 
