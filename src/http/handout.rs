@@ -197,9 +197,6 @@ impl Lines {
     /// The next lines; `None` after the last.
     async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         let mut out = Vec::new();
-        if self.at == 0 {
-            out.extend_from_slice(self.style.start().as_bytes());
-        }
         // A style may have nothing to say about a whole frame of rows.
         while out.is_empty() {
             let rows: Vec<Row> = self.open.frozen.rows(self.at).take(ROWS_IN_FRAME).collect();
@@ -207,6 +204,9 @@ impl Lines {
                 return Ok(None);
             }
             for row in rows {
+                if self.at == 0 {
+                    out.extend_from_slice(self.style.start().as_bytes());
+                }
                 let url = self.signer.sign(&self.open, self.at, &row).await?;
                 let name = self.open.frozen.layout().name(self.at).to_owned();
                 self.style.write(row, &name, &url, &mut out);

@@ -201,3 +201,29 @@ async fn presigned_lists_work_in_the_programs_they_are_for() {
         assert_eq!(names.len(), 3, "{names:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_makes_folders_whichever_file_comes_first() {
+    let Some(curl) = tool("curl") else { return };
+    // No client would ask for the first one under its name: it is left out.
+    let objects = ["./a.pdf", "b/c.pdf"].map(|key| SyntheticObject::new(key, 20));
+    let store = Synthetic::start(objects.to_vec(), Options::default()).await;
+    let server = Server::over(&store.endpoint());
+    let link = create(&server, &json!({"prefix": ""})).await;
+    let page = link.answer["page_url"].as_str().unwrap();
+    let (_, page) = page.rsplit_once("/d").unwrap();
+    let list = server
+        .get(&format!("/d{page}/manifest.jsonl?as=curl"))
+        .await;
+    assert_eq!(list.status, 200);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("list"), &list.body).unwrap();
+    let mut command = Command::new(curl);
+    command
+        .args(["-sSf", "-K", "list"])
+        .current_dir(folder.path());
+    let output = run(command).await;
+    assert!(output.status.success(), "{output:?}");
+    let came = fs::read(folder.path().join("b/c.pdf")).unwrap();
+    assert_eq!(came.len(), 20);
+}

@@ -299,3 +299,36 @@ async fn no_presigned_url_is_logged() {
     let signature = signature.split('&').next().unwrap();
     tells_no_secret(&server, &[signature]);
 }
+
+#[tokio::test]
+async fn what_a_folder_has_and_is_not_served_is_named() {
+    let server = Server::local();
+    server.drop_in("a.pdf", "x");
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::write(elsewhere.path().join("b.pdf"), "y").unwrap();
+    let links = ["b.pdf", "c.pdf"].map(|name| server.bucket().join(name));
+    for link in &links {
+        std::os::unix::fs::symlink(elsewhere.path().join("b.pdf"), link).unwrap();
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(server.bucket().join("s.pdf")).unwrap();
+    let listed = server.get("/v1/zip").await;
+    assert_eq!(listed.status, 200);
+    let warned: Vec<_> = server
+        .log()
+        .into_iter()
+        .filter(|line| line["level"] == "WARN")
+        .map(|line| (line["path"].clone(), line["why"].clone()))
+        .collect();
+    let why = |part: &str| {
+        let about = |(_, why): &&(Value, Value)| why.as_str().is_some_and(|why| why.contains(part));
+        warned.iter().filter(about).collect::<Vec<_>>()
+    };
+    let [(path, _)] = why("leads out of the folder")[..] else {
+        panic!("once: {warned:?}");
+    };
+    assert!(links.iter().any(|link| path == link.to_str().unwrap()));
+    let [(path, _)] = why("neither a file nor a folder")[..] else {
+        panic!("once: {warned:?}");
+    };
+    assert!(path.as_str().unwrap().ends_with("/s.pdf"));
+}
