@@ -46,7 +46,7 @@ pub enum Failure {
         /// Why not.
         reason: String,
     },
-    /// What was written is not what was to be.
+    /// What was written is not what was to be, and does not stand any more.
     #[error("the archive at s3://{}/{} is not what it should be, and was removed: {reason}", target.bucket, target.key.escape_default())]
     Unsound {
         /// Where it was written.
@@ -54,6 +54,9 @@ pub enum Failure {
         /// What is wrong with it.
         reason: String,
     },
+    /// Somebody else wrote to the target while the archive was read back.
+    #[error("s3://{}/{} was replaced by another object while the archive was read back: that object is left as it is, and the archive is not there", .0.bucket, .0.key.escape_default())]
+    Replaced(Target),
     /// What was written cannot be read back.
     #[error("the archive was written, but cannot be read back: {0}")]
     Unread(#[from] SourceError),
@@ -105,7 +108,9 @@ impl Failure {
             }
             Failure::Unread(SourceError::Store(error))
             | Failure::Archive(DownloadError::Store(error)) => error.key.as_deref(),
-            Failure::Exists(target) | Failure::Unsound { target, .. } => Some(&target.key),
+            Failure::Exists(target)
+            | Failure::Replaced(target)
+            | Failure::Unsound { target, .. } => Some(&target.key),
             Failure::Archive(
                 DownloadError::WrongCrc32 { key, .. } | DownloadError::Unstable { key },
             )

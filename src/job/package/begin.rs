@@ -16,7 +16,7 @@ use crate::store::resumable::Nature;
 use crate::store::{ResumableUpload, Store, StoreError, StoreErrorKind};
 
 /// The object's own field that says which archive it is: the entity tag behind the archive's link, without quotes.
-const MARK: &str = "sheaf-archive";
+pub(super) const MARK: &str = "sheaf-archive";
 
 /// Less is not worth the tries that it takes to find out whether the store copies.
 const WORTH_COPYING: u64 = 64 << 20;
@@ -45,18 +45,20 @@ pub(super) async fn begin(
     desk.progress.enter(Phase::Planning);
     let manifest = Manifest::open(means, order, checkpoint).await?;
     let is_ours = checkpoint.archive == manifest.open.frozen.header().etag;
-    match stands(&means.store, order, &manifest.open).await? {
-        Some(etag) if etag.is_empty() && !order.replace => {
-            return Err(Failure::Exists(order.target.clone()));
-        }
-        Some(etag) if !etag.is_empty() => {
+    match look(&means.store, order, &manifest.open).await? {
+        At::Ours {
+            etag,
+            is_whole: true,
+        } => {
             let standing = match is_ours.then(|| plan(&manifest.open, checkpoint)).flatten() {
                 Some(plan) => Standing::of(&manifest.open, &plan, checkpoint),
                 None => Standing::found(&manifest.open),
             };
             return Ok(Begun::Stands(standing, etag));
         }
-        _ => {}
+        At::Nothing => {}
+        At::Ours { .. } | At::Other if order.replace => {}
+        At::Ours { .. } | At::Other => return Err(Failure::Exists(order.target.clone())),
     }
     if is_ours {
         match manifest.resume(means, order, checkpoint, desk).await? {
@@ -74,27 +76,36 @@ pub(super) async fn begin(
         .map(Begun::Upload)
 }
 
-impl Job {
-    /// The entity tag of the job's archive, if it stands at its target.
-    pub(super) async fn stands(&self) -> Result<Option<String>, Failure> {
-        let found = stands(&self.store, &self.order, &self.open).await?;
-        Ok(found.filter(|etag| !etag.is_empty()))
-    }
+/// What stands at the target of a job.
+pub(super) enum At {
+    /// Nothing, or the store does not say.
+    Nothing,
+    /// The job's archive, by its mark: whoever wrote it.
+    Ours {
+        /// Its entity tag.
+        etag: String,
+        /// It has the length that it should have.
+        is_whole: bool,
+    },
+    /// Something else.
+    Other,
 }
 
-/// The entity tag of the job's archive where it stands at its target; an empty one where something else does.
-async fn stands(store: &Store, order: &Order, open: &Open) -> Result<Option<String>, Failure> {
+/// Asks what stands at the target.
+pub(super) async fn look(store: &Store, order: &Order, open: &Open) -> Result<At, StoreError> {
     let target = &order.target;
     let found = store.marked(&target.bucket, &target.key, MARK).await?;
-    let Some((mark, size, etag)) = found else {
-        return Ok(None);
-    };
-    let frozen = &open.frozen;
-    let same = mark.as_deref() == Some(mark_of(open)) && size == frozen.layout().len();
-    Ok(Some(if same { etag } else { String::new() }))
+    Ok(match found {
+        None => At::Nothing,
+        Some((Some(mark), size, etag)) if mark == mark_of(open) => At::Ours {
+            etag,
+            is_whole: size == open.frozen.layout().len(),
+        },
+        Some(_) => At::Other,
+    })
 }
 
-fn mark_of(open: &Open) -> &str {
+pub(super) fn mark_of(open: &Open) -> &str {
     open.frozen.header().etag.trim_matches('"')
 }
 

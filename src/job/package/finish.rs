@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Job;
+use super::begin::{self, At};
 use super::verify::Standing;
 use crate::job::progress::Phase;
 use crate::job::{Checkpoint, Desk, Failure};
@@ -86,7 +87,11 @@ impl Job {
             if !gone && !error.kind.can_pass() {
                 return Err(error.into());
             }
-            if let Some(etag) = self.stands().await? {
+            if let At::Ours {
+                etag,
+                is_whole: true,
+            } = begin::look(&self.store, &self.order, &self.open).await?
+            {
                 return Ok(etag);
             }
             match patience.pause() {

@@ -96,6 +96,10 @@ pub async fn package(
     means.allow(order)?;
     let mut checkpoint = checkpoint.unwrap_or_default();
     let outcome = whole(means, order, &mut checkpoint, desk).await;
+    if let Err(Failure::Replaced(_)) = &outcome {
+        // What stands at the target now was written by others, although it may be the same archive.
+        checkpoint = Checkpoint::default();
+    }
     if let Err(failure) = &outcome
         && !failure.can_pass()
         && let Err(error) = abandon(means, order, &checkpoint).await

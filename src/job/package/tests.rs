@@ -9,11 +9,13 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::download::{DownloadError, FrozenArchive};
+use crate::job::progress::Shown;
 use crate::job::{Keep, Method, Target, Unsaved, Verify};
 use crate::manifest::library::StateKey;
 use crate::manifest::stored::{Freezer, Row};
 use crate::manifest::{Library, LibraryError, StateSpace};
 use crate::store::embedded::{BUCKET, EmbeddedStore};
+use crate::store::resumable::Nature;
 use crate::store::upload::MIN_PART;
 use crate::store::{AllowedBuckets, Bucket, StoreErrorKind, StoreOptions};
 
@@ -152,6 +154,29 @@ impl Place {
         bytes
     }
 
+    /// Writes something of somebody else's to the target.
+    async fn write(&self, bytes: &[u8]) {
+        let (store, body) = (&self.means.store, Bytes::copy_from_slice(bytes));
+        store.put(&bucket(), KEY, "text/plain", body).await.unwrap();
+    }
+
+    /// Writes these bytes to the target as a job would that packages this order, and returns their entity tag.
+    async fn written_for(&self, order: &Order, bytes: &[u8]) -> String {
+        let open = self.library.open(order.manifest).await.unwrap();
+        let nature = Nature {
+            content_type: "application/zip",
+            disposition: "attachment",
+            mark: (begin::MARK, begin::mark_of(&open)),
+        };
+        let store = &self.means.store;
+        let upload = store.begin_resumable(&bucket(), KEY, nature).await.unwrap();
+        let (sender, body) = tokio::sync::mpsc::channel(1);
+        sender.try_send(Bytes::copy_from_slice(bytes)).unwrap();
+        drop(sender);
+        let part = upload.send(1, bytes.len() as u64, body).await.unwrap();
+        upload.complete(&[part]).await.unwrap()
+    }
+
     /// When the object was written.
     async fn modified(&self, key: &str) -> std::time::SystemTime {
         let file = self.dir.path().join("files").join(key);
@@ -196,6 +221,13 @@ fn desk_that_is_cancelled() -> Desk {
     let (desk, _) = desk();
     desk.cancel.cancel();
     desk
+}
+
+/// Waits until a job is so far.
+async fn until(desk: &Desk, is_there: impl Fn(&Shown) -> bool) {
+    while !is_there(&desk.progress.shown()) {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The smallest parts that there can be.

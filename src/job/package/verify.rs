@@ -2,12 +2,14 @@
 //!
 //! Its length and entity tag; everything behind the last entry, byte for byte; the directory once more as other people's
 //! reader sees it; and a sample of entries, header and data, hashed. Or, if that is asked for, all of it by the eyes of
-//! [`crate::verify`], which know nothing of how it was made. What does not pass is removed.
+//! [`crate::verify`], which know nothing of how it was made. What does not pass is removed, and nothing else is: what
+//! somebody puts in its place meanwhile stays.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Means;
+use super::begin::{At, look};
 use super::plan::Plan;
 use crate::archive::{Directory, Form, Layout};
 use crate::job::progress::Phase;
@@ -32,7 +34,8 @@ pub(super) struct Standing {
     pub(super) note: Option<String>,
     pub(super) copied: u64,
     copied_rows: BTreeSet<usize>,
-    /// It is not this job's work, and stays whatever becomes of the job.
+    /// It is not this job's work. Called off, the job leaves it alone; only where it turns out to be damaged it is
+    /// removed, to be written anew.
     is_found: bool,
 }
 
@@ -77,18 +80,42 @@ pub(super) async fn verify(
         () = desk.pause.cancelled() => Err(Failure::Paused),
         outcome = read_back(means, order, standing, etag) => outcome,
     };
-    let is_void = match &outcome {
-        Err(Failure::Cancelled) => !standing.is_found,
-        Err(Failure::Unsound { .. }) => true,
+    let Err(failure) = outcome else {
+        return outcome;
+    };
+    let is_void = match &failure {
+        Failure::Cancelled => !standing.is_found,
+        Failure::Unsound { .. } => true,
+        Failure::Unread(SourceError::Store(error))
+            if matches!(error.kind, StoreErrorKind::Changed) =>
+        {
+            return Err(replaced(order));
+        }
         // Nobody can say of it that it is whole.
-        Err(failure @ Failure::Unread(_)) => !standing.is_found && !failure.can_pass(),
+        Failure::Unread(_) => !standing.is_found && !failure.can_pass(),
         _ => false,
     };
     if is_void {
-        let target = &order.target;
-        means.store.delete(&target.bucket, &target.key).await?;
+        match look(&means.store, order, &standing.open).await? {
+            At::Ours { etag: found, .. } if is_same(etag, &found) => {
+                let target = &order.target;
+                means.store.delete(&target.bucket, &target.key).await?;
+            }
+            At::Nothing => {}
+            At::Ours { .. } | At::Other if matches!(failure, Failure::Cancelled) => {}
+            At::Ours { .. } | At::Other => return Err(replaced(order)),
+        }
     }
-    outcome
+    Err(failure)
+}
+
+/// Whether two entity tags are one; there are stores that tell none when they put an upload together.
+fn is_same(etag: &str, found: &str) -> bool {
+    etag.is_empty() || found.trim_matches('"') == etag.trim_matches('"')
+}
+
+fn replaced(order: &Order) -> Failure {
+    Failure::Replaced(order.target.clone())
 }
 
 async fn read_back(
@@ -117,7 +144,7 @@ async fn read_back(
         )));
     }
     let found = source.etag().unwrap_or_default();
-    if !etag.is_empty() && found.trim_matches('"') != etag.trim_matches('"') {
+    if !is_same(etag, found) {
         return Err(unsound(format!("its ETag is {found} instead of {etag}")));
     }
     // Where others made it, nobody here may know its CRC-32s: then it is held against itself, all of it.

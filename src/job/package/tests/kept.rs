@@ -6,52 +6,116 @@ use super::*;
 async fn damage_is_found_when_it_is_read_back() {
     let place = Place::new();
     let order = place.frozen(&[(3 * MIB, true), (100, true)]).await;
+    let whole = place.streamed(&order).await;
+    let open = place.library.open(order.manifest).await.unwrap();
+    let standing = verify::Standing::found(&open);
     let (desk, _) = desk();
-    package(&place.means, &order, small_parts(), &desk)
-        .await
-        .unwrap();
-    let length = place.streamed(&order).await.len();
-    // In the data, in the directory.
-    for at in [MIB, length - 60] {
-        let path = place.dir.path().join("files").join(KEY);
-        let mut bytes = std::fs::read(&path).unwrap();
-        bytes[at] ^= 1;
-        let etag = "";
-        let open = place.library.open(order.manifest).await.unwrap();
-        place
-            .means
-            .store
-            .put(&bucket(), KEY, "application/zip", bytes.clone().into())
-            .await
-            .unwrap();
-        let standing = verify::Standing::found(&open);
+    // In the data, in the directory, and with an end that is missing.
+    let damages: [fn(&mut Vec<u8>); 3] = [
+        |bytes| bytes[MIB] ^= 1,
+        |bytes| *bytes.iter_mut().nth_back(60).unwrap() ^= 1,
+        |bytes| bytes.truncate(2 * MIB),
+    ];
+    for damage in damages {
+        let mut bytes = whole.clone();
+        damage(&mut bytes);
         for how in [Verify::Sample, Verify::Full] {
-            place
-                .means
-                .store
-                .put(&bucket(), KEY, "application/zip", bytes.clone().into())
-                .await
-                .unwrap();
+            let etag = place.written_for(&order, &bytes).await;
             let order = Order {
                 verify: how,
                 ..order.clone()
             };
-            let failure = verify::verify(&place.means, &order, &standing, etag, &desk)
+            let failure = verify::verify(&place.means, &order, &standing, &etag, &desk)
                 .await
                 .unwrap_err();
             assert!(matches!(failure, Failure::Unsound { .. }), "{failure}");
             assert!(place.object(KEY).await.is_none(), "it is removed");
         }
-        bytes[at] ^= 1;
-        place
-            .means
-            .store
-            .put(&bucket(), KEY, "application/zip", bytes.into())
-            .await
-            .unwrap();
-        verify::verify(&place.means, &order, &standing, etag, &desk)
-            .await
-            .unwrap();
+    }
+    let etag = place.written_for(&order, &whole).await;
+    verify::verify(&place.means, &order, &standing, &etag, &desk)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_what_the_job_wrote_is_removed() {
+    let place = Place::new();
+    let order = place.frozen(&[(3 * MIB, true), (100, true)]).await;
+    let open = place.library.open(order.manifest).await.unwrap();
+    let checkpoint = Checkpoint::default();
+    let plan = Plan::streamed(open.frozen.layout(), MIN_PART as u64);
+    let standing = verify::Standing::of(&open, &plan, &checkpoint);
+    let whole = place.streamed(&order).await;
+    let etag = place.written_for(&order, &whole).await;
+    let (running, _) = desk();
+    let cancelled = desk_that_is_cancelled();
+    let newcomer = content(5, 1000);
+    let mut damaged = whole.clone();
+    damaged[MIB] ^= 1;
+    for is_marked in [false, true] {
+        let newcomer = match is_marked {
+            // Another job's, of the same archive.
+            true => {
+                place.written_for(&order, &damaged).await;
+                &damaged
+            }
+            false => {
+                place.write(&newcomer).await;
+                &newcomer
+            }
+        };
+        for desk in [&running, &cancelled] {
+            let failure = verify::verify(&place.means, &order, &standing, &etag, desk)
+                .await
+                .unwrap_err();
+            match desk.cancel.is_cancelled() {
+                true => assert!(matches!(failure, Failure::Cancelled), "{failure}"),
+                false => {
+                    assert!(matches!(failure, Failure::Replaced(_)), "{failure}");
+                    assert!(failure.to_string().contains("replaced by another object"));
+                    assert!(!failure.can_pass());
+                }
+            }
+            assert!(place.object(KEY).await.as_ref() == Some(newcomer));
+        }
+    }
+    place.written_for(&order, &whole).await;
+    let failure = verify::verify(&place.means, &order, &standing, &etag, &cancelled)
+        .await
+        .unwrap_err();
+    assert!(matches!(failure, Failure::Cancelled), "{failure}");
+    assert!(place.object(KEY).await.is_none(), "its own work is removed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_while_the_archive_is_read_back_stays() {
+    let place = Place::new();
+    let newcomer = content(5, 1000);
+    for is_cancelled in [false, true] {
+        let order = Order {
+            verify: Verify::Full,
+            replace: true,
+            ..place.frozen(MIXED).await
+        };
+        let (desk, _) = desk();
+        let job = package(&place.means, &order, small_parts(), &desk);
+        let writing = async {
+            until(&desk, |shown| shown.phase == Phase::Verifying).await;
+            place.write(&newcomer).await;
+            if is_cancelled {
+                desk.cancel.cancel();
+            }
+        };
+        let (outcome, ()) = tokio::join!(job, writing);
+        let failure = outcome.unwrap_err();
+        match failure {
+            Failure::Replaced(_) => {}
+            Failure::Cancelled if is_cancelled => {}
+            failure => panic!("{failure}"),
+        }
+        assert!(place.object(KEY).await.as_ref() == Some(&newcomer));
+        place.nothing_is_left().await;
     }
 }
 
