@@ -23,7 +23,8 @@ pub struct Order {
     /// How much of it is read back.
     #[serde(default)]
     pub verify: Verify,
-    /// Whether what stands at the target may be replaced.
+    /// Whether what stands at the target may be replaced. If not, it is looked at before the upload begins, and once more
+    /// right before the archive takes its place.
     #[serde(default)]
     pub replace: bool,
 }

@@ -74,11 +74,24 @@ impl Job {
         StoreError::new("ListParts", &target.bucket, Some(&target.key), kind)
     }
 
-    /// An answer that is lost is no failure: the archive stands then.
+    /// What stands at the target by now is asked for once more right before, where it may not be replaced. An answer that is
+    /// lost is no failure: the archive stands then.
     async fn complete(&self, parts: &[StoredPart]) -> Result<String, Failure> {
         let parts = &parts[..self.plan.parts().len().min(parts.len())];
         let mut patience = Patience::new(TRIES);
         loop {
+            if !self.order.replace
+                && matches!(
+                    self.look().await?,
+                    At::Other
+                        | At::Ours {
+                            is_whole: false,
+                            ..
+                        }
+                )
+            {
+                return Err(Failure::Exists(self.order.target.clone()));
+            }
             let error = match self.upload.complete(parts).await {
                 Ok(etag) => return Ok(etag),
                 Err(error) => error,
@@ -90,7 +103,7 @@ impl Job {
             if let At::Ours {
                 etag,
                 is_whole: true,
-            } = begin::look(&self.store, &self.order, &self.open).await?
+            } = self.look().await?
             {
                 return Ok(etag);
             }
@@ -99,5 +112,8 @@ impl Job {
                 _ => return Err(error.into()),
             }
         }
+    }
+    async fn look(&self) -> Result<At, StoreError> {
+        begin::look(&self.store, &self.order, &self.open).await
     }
 }

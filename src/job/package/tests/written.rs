@@ -124,6 +124,33 @@ async fn what_stands_is_found_and_what_is_another_object_is_not_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_to_the_target_during_the_upload_is_not_touched() {
+    let place = Place::new();
+    let order = place.frozen(MIXED).await;
+    let newcomer = content(5, 1000);
+    let (desk, _) = desk();
+    let job = package(&place.means, &order, small_parts(), &desk);
+    let writing = async {
+        until(&desk, |shown| shown.parts > 0).await;
+        place.write(&newcomer).await;
+        assert_eq!(desk.progress.shown().phase, Phase::Uploading);
+    };
+    let (outcome, ()) = tokio::join!(job, writing);
+    let failure = outcome.unwrap_err();
+    assert!(matches!(failure, Failure::Exists(_)), "{failure}");
+    assert!(place.object(KEY).await.as_ref() == Some(&newcomer));
+    place.nothing_is_left().await;
+    let replacing = Order {
+        replace: true,
+        ..order
+    };
+    package(&place.means, &replacing, small_parts(), &desk)
+        .await
+        .unwrap();
+    assert!(place.object(KEY).await.unwrap() == place.streamed(&replacing).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_object_ends_the_job_by_name() {
     let place = Place::new();
     for method in [Method::Stream, Method::Copy] {
