@@ -23,7 +23,7 @@ const WORTH_COPYING: u64 = 64 << 20;
 
 /// A job's archive stands already, or its upload is under way.
 pub(super) enum Begun {
-    /// With this entity tag.
+    /// With this entity tag. What the job had uploaded for it is taken back.
     Stands(Standing, String),
     /// To be filled.
     Upload(Arc<Job>),
@@ -50,10 +50,18 @@ pub(super) async fn begin(
             etag,
             is_whole: true,
         } => {
-            let standing = match is_ours.then(|| plan(&manifest.open, checkpoint)).flatten() {
+            let wrote = is_ours && has_written(means, order, checkpoint).await?;
+            let plan = wrote.then(|| plan(&manifest.open, checkpoint)).flatten();
+            let standing = match plan {
                 Some(plan) => Standing::of(&manifest.open, &plan, checkpoint),
                 None => Standing::found(&manifest.open),
             };
+            if !wrote && *checkpoint != Checkpoint::default() {
+                take_back(means, order, checkpoint).await?;
+                // Nothing of the archive is this job's; and without its upload it would seem to be.
+                *checkpoint = Checkpoint::default();
+                desk.keep.save(checkpoint).await?;
+            }
             return Ok(Begun::Stands(standing, etag));
         }
         At::Nothing => {}

@@ -116,10 +116,7 @@ async fn whole(
     desk: &Desk,
 ) -> Result<Packaged, Failure> {
     let (standing, etag) = match begin::begin(means, order, checkpoint, desk).await? {
-        Begun::Stands(standing, etag) => {
-            begin::take_back(means, order, checkpoint).await?;
-            (standing, etag)
-        }
+        Begun::Stands(standing, etag) => (standing, etag),
         Begun::Upload(job) => {
             let etag = job.finish(checkpoint, desk).await?;
             (job.standing(checkpoint), etag)

@@ -126,3 +126,34 @@ async fn several_workers_do_the_parts_of_one_job() {
         place.means.store.delete(&bucket(), KEY).await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_begun_is_taken_back_where_others_were_faster() {
+    let place = Place::new();
+    let order = place.frozen(&[(13 * MIB, true)]).await;
+    let whole = place.streamed(&order).await;
+    for is_shared in [true, false] {
+        let (desk, kept) = desk();
+        let checkpoint = prepare(&place.means, &order, small_parts(), &desk)
+            .await
+            .unwrap();
+        assert!(checkpoint.parts > 0);
+        place.written_for(&order, &whole).await;
+        let mut checkpoint = Some(checkpoint);
+        if is_shared {
+            let prepared = prepare(&place.means, &order, checkpoint, &desk)
+                .await
+                .unwrap();
+            assert_eq!(prepared.parts, 0, "there is nothing to share");
+            checkpoint = kept.last.lock().unwrap().clone();
+        }
+        let cancelled = desk_that_is_cancelled();
+        let failure = package(&place.means, &order, checkpoint, &cancelled)
+            .await
+            .unwrap_err();
+        assert!(matches!(failure, Failure::Cancelled), "{failure}");
+        place.nothing_is_left().await;
+        assert!(place.object(KEY).await.as_ref() == Some(&whole));
+        place.means.store.delete(&bucket(), KEY).await.unwrap();
+    }
+}
