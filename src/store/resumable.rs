@@ -53,7 +53,8 @@ pub struct Nature<'a> {
 }
 
 impl Store {
-    /// Begins an upload. Nothing is visible before [`ResumableUpload::complete`].
+    /// Begins an upload. Nothing is visible before [`ResumableUpload::complete`]. Where an answer is lost, the store may have
+    /// begun one whose id nobody knows; [`Store::uploads_of`] finds it.
     ///
     /// # Errors
     /// As the store says.
@@ -65,7 +66,8 @@ impl Store {
     ) -> Result<ResumableUpload, StoreError> {
         const BEGIN: &str = "CreateMultipartUpload";
         let answer = self
-            .sender
+            // Nothing is sent with it that could take long; and the SDK would not say that it asked again.
+            .reader
             .create_multipart_upload()
             .bucket(bucket.as_str())
             .key(key)

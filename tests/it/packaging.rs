@@ -18,6 +18,8 @@ use crate::support::synthetic::requests::Operation;
 use crate::support::synthetic::{Options, Synthetic};
 use crate::support::wait::eventually;
 
+mod trouble;
+
 const MIB: usize = 1 << 20;
 
 /// Where links are said to be.
