@@ -83,6 +83,12 @@ pub enum CliError {
     /// Links could not be swept.
     #[error(transparent)]
     Library(#[from] LibraryError),
+    /// A sweep left something behind that it has told of.
+    #[error("{failed} of what jobs left behind could not be swept; the next sweep tries again")]
+    Unswept {
+        /// How much.
+        failed: u64,
+    },
     /// No bucket to look into.
     #[error("name the bucket that holds sheaf's own objects: --bucket or --state-bucket")]
     NoBucket,

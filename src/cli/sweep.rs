@@ -9,9 +9,9 @@ use super::open::{Opened, open};
 use super::{CliError, S3Url, output};
 use crate::config::{ConfigError, Environment, StoreArgs};
 use crate::job::package::trace::{self, SweptPackages};
+use crate::manifest::Library;
 use crate::manifest::issue::unix;
 use crate::manifest::sweep::Swept;
-use crate::manifest::{Library, LibraryError};
 use crate::read_ahead::MemoryBudget;
 use crate::store::{Bucket, embedded};
 
@@ -26,8 +26,9 @@ What it prints:
   {\"kept\":…,\"expired\":…,\"orphans\":…,\"unknown\":…,\"uploads\":…,\"packages\":…}
 
 Archives that were packaged among sheaf's own objects go with their links, and so do uploads of jobs that nobody goes on
-with. Links are removed a day after they have ended. Objects that are not sheaf's are left alone, and so are presigned
-manifests: a lifecycle rule on manifests/ removes those.")]
+with. What cannot be taken back is told, the rest is swept, and the command fails. Links are removed a day after they have
+ended. Objects that are not sheaf's are left alone, and so are presigned manifests: a lifecycle rule on manifests/ removes
+those.")]
 pub struct SweepArgs {
     /// The bucket of requests that name none: the server keeps its own objects there
     #[arg(
@@ -54,7 +55,7 @@ struct All {
 /// Sweeps, and prints what was done.
 ///
 /// # Errors
-/// As [`Library::sweep`] says.
+/// As [`Library::sweep`] says; [`CliError::Unswept`] where the rest was swept.
 pub async fn run(args: SweepArgs) -> Result<(), CliError> {
     let state = args.store.check(Environment::of_process())?.state;
     let name = match (&args.bucket, &args.store.local) {
@@ -71,8 +72,15 @@ pub async fn run(args: SweepArgs) -> Result<(), CliError> {
     let Opened { store, .. } = open(&args.store, &url).await?;
     let library = Library::new(&store, space.clone(), &MemoryBudget::default());
     let links = library.sweep(unix(SystemTime::now())).await?;
-    let packages = trace::sweep(&store, &space)
-        .await
-        .map_err(LibraryError::from)?;
-    output::result(&All { links, packages })
+    let mut failed = 0;
+    let packages = trace::sweep(&store, &space, |unswept| {
+        output::note(&unswept.to_string());
+        failed += 1;
+    })
+    .await;
+    output::result(&All { links, packages })?;
+    match failed {
+        0 => Ok(()),
+        failed => Err(CliError::Unswept { failed }),
+    }
 }

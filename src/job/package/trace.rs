@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::job::order::{Order, Target};
 use crate::manifest::library::{StateKey, StateSpace};
-use crate::store::{Store, StoreError};
+use crate::store::{Object, Store, StoreError, StoreErrorKind};
 
 /// What stands behind the target's key while it is found out whether the store copies.
 const PROBE: &str = ".sheaf-probe";
@@ -77,22 +77,33 @@ pub(super) fn probe_key(target: &Target) -> String {
     format!("{}{PROBE}", target.key)
 }
 
-/// Takes back all uploads to a target, and what a probe for it has begun or written.
+/// Takes back all uploads to a target, and what a probe for it has begun or written. Where there is no such bucket,
+/// there is nothing.
 ///
 /// # Errors
 /// As the store says.
 pub async fn take_back(store: &Store, target: &Target) -> Result<(), StoreError> {
-    let probe = probe_key(target);
-    for key in [&target.key, &probe] {
-        for upload in store.uploads_of(&target.bucket, key).await? {
-            upload.abort().await?;
+    let taken = async {
+        let probe = probe_key(target);
+        for key in [&target.key, &probe] {
+            for upload in store.uploads_of(&target.bucket, key).await? {
+                upload.abort().await?;
+            }
         }
+        // Without the mark it is somebody else's.
+        if let Some((Some(_), ..)) = store.marked(&target.bucket, &probe, PROBE_MARK).await? {
+            store.delete(&target.bucket, &probe).await?;
+        }
+        Ok(())
+    };
+    or_no_bucket(taken.await)
+}
+
+fn or_no_bucket(taken: Result<(), StoreError>) -> Result<(), StoreError> {
+    match taken {
+        Err(error) if matches!(error.kind, StoreErrorKind::NoSuchBucket) => Ok(()),
+        taken => taken,
     }
-    // Without the mark it is somebody else's.
-    if let Some((Some(_), ..)) = store.marked(&target.bucket, &probe, PROBE_MARK).await? {
-        store.delete(&target.bucket, &probe).await?;
-    }
-    Ok(())
 }
 
 /// What a sweep found and did.
@@ -104,53 +115,127 @@ pub struct SweptPackages {
     pub packages: u64,
 }
 
-/// Removes what jobs left behind whose links are gone: to be called after links that have ended were removed.
-///
-/// # Errors
-/// As the store says; what was removed before stays removed.
-pub async fn sweep(store: &Store, space: &StateSpace) -> Result<SweptPackages, StoreError> {
-    let mut swept = SweptPackages::default();
-    let folder = space.packaging();
+/// Something that a sweep could not look at or remove.
+#[derive(Debug, thiserror::Error)]
+#[error("{} could not be swept{}: {error}", key.escape_default(), target.as_ref().map(|it| format!(", an upload to s3://{}/{}", it.bucket, it.key.escape_default())).unwrap_or_default())]
+pub struct Unswept {
+    /// An object among sheaf's own, or the folder of several.
+    pub key: String,
+    /// Where the upload of a trace goes, where that is known.
+    pub target: Option<Target>,
+    /// Why.
+    pub error: StoreError,
+}
+
+/// Removes what jobs left behind whose links are gone: to be called after links that have ended were removed. What fails
+/// is passed to `tell`, and does not keep the rest from being swept.
+pub async fn sweep(
+    store: &Store,
+    space: &StateSpace,
+    mut tell: impl FnMut(Unswept),
+) -> SweptPackages {
+    SweptPackages {
+        uploads: sweep_traces(store, space, &mut tell).await,
+        packages: sweep_packages(store, space, &mut tell).await,
+    }
+}
+
+async fn sweep_traces(store: &Store, space: &StateSpace, tell: &mut impl FnMut(Unswept)) -> u64 {
+    let (folder, mut swept) = (space.packaging(), 0);
     let pages = store.list(&space.bucket, &folder);
     pin_mut!(pages);
     while let Some(page) = pages.next().await {
-        for object in page? {
-            let name = object.key.strip_prefix(&folder).unwrap_or_default();
-            if is_alive(store, space, name.get(..UUID)).await? {
-                continue;
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                tell(unswept(&folder, error));
+                break;
             }
-            let read = store.read_whole(&space.bucket, &object.key, None, LARGEST);
-            let trace = read
-                .await?
-                .map(|whole| serde_json::from_slice(&whole.bytes));
-            // What is none is left alone.
-            let Some(Ok::<Trace, _>(trace)) = trace else {
-                continue;
-            };
-            match &trace.upload {
-                Some(id) => {
-                    let Target { bucket, key } = &trace.target;
-                    store.resume(bucket, key, id).abort().await?;
+        };
+        for Object { key, .. } in page {
+            let name = key.strip_prefix(&folder).unwrap_or_default();
+            match sweep_trace(store, space, &key, name).await {
+                Ok(is_swept) => swept += u64::from(is_swept),
+                Err(failed) => tell(*failed),
+            }
+        }
+    }
+    swept
+}
+
+/// Whether there was a trace of a link that is gone, and is not there any more.
+async fn sweep_trace(
+    store: &Store,
+    space: &StateSpace,
+    key: &str,
+    name: &str,
+) -> Result<bool, Box<Unswept>> {
+    let mut target = None;
+    let swept = async {
+        if is_alive(store, space, name.get(..UUID)).await? {
+            return Ok(false);
+        }
+        let read = store.read_whole(&space.bucket, key, None, LARGEST);
+        let trace = read
+            .await?
+            .map(|whole| serde_json::from_slice(&whole.bytes));
+        // What is none is left alone.
+        let Some(Ok::<Trace, _>(trace)) = trace else {
+            return Ok(false);
+        };
+        let to = &*target.insert(trace.target);
+        match &trace.upload {
+            Some(id) => or_no_bucket(store.resume(&to.bucket, &to.key, id).abort().await)?,
+            None => take_back(store, to).await?,
+        }
+        store.delete(&space.bucket, key).await?;
+        Ok(true)
+    };
+    let swept: Result<bool, StoreError> = swept.await;
+    swept.map_err(|error| {
+        Box::new(Unswept {
+            target,
+            ..unswept(key, error)
+        })
+    })
+}
+
+async fn sweep_packages(store: &Store, space: &StateSpace, tell: &mut impl FnMut(Unswept)) -> u64 {
+    let (folder, mut swept) = (space.packages(), 0);
+    let pages = store.list(&space.bucket, &folder);
+    pin_mut!(pages);
+    while let Some(page) = pages.next().await {
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                tell(unswept(&folder, error));
+                break;
+            }
+        };
+        for Object { key, .. } in page {
+            let name = key.strip_prefix(&folder).unwrap_or_default();
+            let removed = async {
+                if is_alive(store, space, name.strip_suffix(".zip")).await? {
+                    return Ok(false);
                 }
-                None => take_back(store, &trace.target).await?,
-            }
-            store.delete(&space.bucket, &object.key).await?;
-            swept.uploads += 1;
-        }
-    }
-    let folder = space.packages();
-    let pages = store.list(&space.bucket, &folder);
-    pin_mut!(pages);
-    while let Some(page) = pages.next().await {
-        for object in page? {
-            let name = object.key.strip_prefix(&folder).unwrap_or_default();
-            if !is_alive(store, space, name.strip_suffix(".zip")).await? {
-                store.delete(&space.bucket, &object.key).await?;
-                swept.packages += 1;
+                store.delete(&space.bucket, &key).await?;
+                Ok(true)
+            };
+            match removed.await {
+                Ok(is_removed) => swept += u64::from(is_removed),
+                Err(error) => tell(unswept(&key, error)),
             }
         }
     }
-    Ok(swept)
+    swept
+}
+
+fn unswept(key: &str, error: StoreError) -> Unswept {
+    Unswept {
+        key: key.to_owned(),
+        target: None,
+        error,
+    }
 }
 
 /// Whether the link of this id is there. What is no id is not ours to remove.

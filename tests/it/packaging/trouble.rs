@@ -2,13 +2,61 @@
 
 use std::time::Duration;
 
+use futures::TryStreamExt;
+use serde_json::{Value, json};
 use sheaf::store::embedded::EmbeddedStore;
 use sheaf::store::resumable::Nature;
 use sheaf::store::{Bucket, Store, StoreErrorKind, StoreOptions};
 
+use super::{Place, answer};
 use crate::support::synthetic::faults::{Fault, Rule, Target};
 use crate::support::synthetic::requests::Operation;
 use crate::support::synthetic::{Options, Synthetic};
+
+#[tokio::test]
+async fn a_sweep_goes_on_behind_what_it_cannot_take_back() {
+    let place = Place::of(1000);
+    let state = place.path().join("state");
+    let run = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        let output = command.arg("--state-dir").arg(&state).output();
+        output.expect("a process")
+    };
+    let embedded = EmbeddedStore::open(&place.path().join("files"), &state).unwrap();
+    let store = Store::embedded(&embedded, &StoreOptions::default());
+    let bucket = Bucket::new("local").unwrap();
+    let traces = async || {
+        let pages = store.list(&bucket, ".sheaf/packaging/");
+        let listed: Vec<_> = pages.try_concat().await.unwrap();
+        let keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
+        keys
+    };
+    let refused = run(&["package", "s3://local/in/", "--to", "s3://nope/x.zip"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("the bucket does not exist"), "{told}");
+    assert_eq!(traces().await, [""; 0], "there is nothing to come back to");
+    // As they are left by what is killed: to no such bucket, and to a key that no object can have.
+    for (number, bucket_of, key) in [(1, "nope", "x.zip"), (2, "local", ""), (3, "nope", "y.zip")] {
+        let id = uuid::Uuid::from_u128(number);
+        let target = json!({"bucket": bucket_of, "key": key});
+        let trace = json!({"manifest": id, "target": target, "upload": "u"});
+        let place = format!(".sheaf/packaging/{id}-{number:032x}");
+        let body = trace.to_string().into();
+        let put = store.put(&bucket, &place, "application/json", body);
+        put.await.unwrap();
+    }
+    let swept = run(&["sweep"]);
+    let told = String::from_utf8_lossy(&swept.stderr).into_owned();
+    assert_eq!(swept.status.code(), Some(1), "{told}");
+    assert!(told.contains("an upload to s3://local/"), "{told}");
+    let result: Value = serde_json::from_slice(&swept.stdout).expect("a line of JSON");
+    assert_eq!(result["uploads"], 2, "{result}");
+    let left = traces().await;
+    assert!(left.len() == 1 && told.contains(&left[0]), "{left:?}");
+    store.delete(&bucket, &left[0]).await.unwrap();
+    answer(&run(&["sweep"]));
+}
 
 #[tokio::test]
 async fn a_store_that_does_not_answer_when_an_upload_is_begun_is_asked_again() {

@@ -130,7 +130,7 @@ async fn a_sweep_takes_back_what_nobody_remembers() {
     .await;
     assert!(matches!(outcome, Err(Failure::Paused)), "{outcome:?}");
     let (store, space) = (&place.means.store, place.library_space());
-    let swept = trace::sweep(store, &space).await.unwrap();
+    let swept = trace::sweep(store, &space, |failed| panic!("{failed}")).await;
     assert_eq!(swept, trace::SweptPackages::default(), "its link is alive");
     let package = Target {
         bucket: bucket(),
@@ -143,8 +143,58 @@ async fn a_sweep_takes_back_what_nobody_remembers() {
         .unwrap();
     let link = space.key(StateKey::Link(order.manifest));
     store.delete(&bucket(), &link).await.unwrap();
-    let swept = trace::sweep(store, &space).await.unwrap();
+    let swept = trace::sweep(store, &space, |failed| panic!("{failed}")).await;
     assert_eq!((swept.uploads, swept.packages), (1, 1));
     assert!(place.object(&package.key).await.is_none());
     place.nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_bad_trace_does_not_keep_the_rest_from_being_swept() {
+    let place = Place::new();
+    let (store, space) = (&place.means.store, place.library_space());
+    let order = |bucket: &str, key: &str| Order {
+        manifest: uuid::Uuid::new_v4(),
+        state: space.clone(),
+        target: Target {
+            bucket: Bucket::new(bucket).unwrap(),
+            key: key.to_owned(),
+        },
+        method: Method::Stream,
+        verify: Verify::Sample,
+        replace: false,
+    };
+    // No object has this key, and there is no such bucket.
+    let refused = order(BUCKET, "");
+    let nowhere = [order("nope", "x.zip"), order("nope", "y.zip")];
+    let here = order(BUCKET, KEY);
+    let id = Some("an upload".to_owned());
+    trace::leave(store, &refused, id.clone()).await.unwrap();
+    trace::leave(store, &nowhere[0], None).await.unwrap();
+    trace::leave(store, &nowhere[1], id).await.unwrap();
+    trace::leave(store, &here, None).await.unwrap();
+    let package = space.key(StateKey::Package(here.manifest));
+    let body = Bytes::from_static(b"archive");
+    store
+        .put(&bucket(), &package, "application/zip", body)
+        .await
+        .unwrap();
+    let mut failed = Vec::new();
+    let swept = trace::sweep(store, &space, |unswept| failed.push(unswept)).await;
+    let [unswept] = &failed[..] else {
+        panic!("{failed:?}");
+    };
+    assert_eq!(unswept.target.as_ref(), Some(&refused.target));
+    let told = unswept.to_string();
+    for part in ["/packaging/", "s3://local/"] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert_eq!((swept.uploads, swept.packages), (3, 1));
+    let left: Vec<_> = store
+        .list(&bucket(), &space.packaging())
+        .try_concat()
+        .await
+        .unwrap();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(left[0].key.contains(&refused.manifest.to_string()));
 }
