@@ -28,7 +28,7 @@ const LAST: u8 = b'!';
 /// Why the store cannot do what the plan asks of it; `None` where it can.
 ///
 /// # Errors
-/// The store fails at what it has to be able to do in any case.
+/// The store fails at what it has to be able to do in any case, or in a way that says nothing about copies and may pass.
 pub(super) async fn probe(
     means: &Means,
     order: &Order,
@@ -74,8 +74,15 @@ pub(super) async fn probe(
         {
             Err(error.into())
         }
+        Err(error) if says_nothing(&error) => Err(error.into()),
         Err(error) => Ok(Some(error.to_string())),
     }
+}
+
+/// Whether another time may show that the store copies. One that has no such call says so with 501.
+fn says_nothing(error: &StoreError) -> bool {
+    let is_unknown = matches!(error.kind, StoreErrorKind::Unexpected { status: 501, .. });
+    error.kind.can_pass() && !is_unknown
 }
 
 struct Probe<'a> {
@@ -96,6 +103,7 @@ impl Probe<'_> {
         };
         match self.upload.copy(1, self.from, &other, 0..LEAST).await {
             Err(error) if matches!(error.kind, StoreErrorKind::Changed) => {}
+            Err(error) if says_nothing(&error) => return Err(error),
             Err(error) => return Ok(Some(error.to_string())),
             Ok(_) => {
                 let reason =

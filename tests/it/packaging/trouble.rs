@@ -8,10 +8,50 @@ use sheaf::store::embedded::EmbeddedStore;
 use sheaf::store::resumable::Nature;
 use sheaf::store::{Bucket, Store, StoreErrorKind, StoreOptions};
 
-use super::{Place, answer};
+use super::{MIB, Place, answer};
+use crate::support::sdk;
+use crate::support::server::{Server, sheaf};
 use crate::support::synthetic::faults::{Fault, Rule, Target};
 use crate::support::synthetic::requests::Operation;
 use crate::support::synthetic::{Options, Synthetic};
+use crate::support::wire::{Ask, Harm, What, Which, Wire};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_that_meets_passing_trouble_says_nothing_about_copies() {
+    let server = Server::local();
+    let embedded = EmbeddedStore::open(&server.bucket(), &server.state()).unwrap();
+    let keys = sdk::credentials(embedded.access_key(), embedded.secret_key());
+    let s3 = sdk::client_with(&server.url, keys, sdk::over_http());
+    // What the SDK writes has a CRC-32.
+    let put = s3.put_object().bucket("local").key("in/a.pdf");
+    let body = vec![7; 24 * MIB].into();
+    put.body(body).send().await.expect("it is written");
+    let refusal = (412, "PreconditionFailed");
+    let trouble = (503, "ServiceUnavailable");
+    // At the first copy, which the store has to refuse, and at the next one.
+    for answers in [&[trouble][..], &[refusal, trouble]] {
+        let wire = Wire::start(&server.url).await;
+        for &(status, code) in answers {
+            wire.add(Harm {
+                which: Which::Of(Ask::Part),
+                what: What::Answer(status, code),
+                times: 1,
+            });
+        }
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let target = format!("s3://local/{}.zip", answers.len());
+        let mut command = sheaf(home.path());
+        command
+            .args(["package", "s3://local/in/", "--to", &target])
+            .args(["--method", "copy"])
+            .env("S3_ENDPOINT_URL", wire.url())
+            .env("AWS_ACCESS_KEY_ID", embedded.access_key())
+            .env("AWS_SECRET_ACCESS_KEY", embedded.secret_key());
+        let told = answer(&command.output().expect("a process"));
+        assert_eq!(told["method"], "copy", "{told}");
+        assert_eq!(wire.left(), 0, "the trouble came");
+    }
+}
 
 #[tokio::test]
 async fn a_sweep_goes_on_behind_what_it_cannot_take_back() {
