@@ -113,6 +113,7 @@ impl Job {
             }
         }
     }
+
     async fn look(&self) -> Result<At, StoreError> {
         begin::look(&self.store, &self.order, &self.open).await
     }
