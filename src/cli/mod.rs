@@ -26,7 +26,7 @@
 //! | [`log`] | where log lines go, and how they look |
 //! | [`output`] | results, messages, progress |
 //! | [`signals`] | stopping |
-//! | [`hangup`] | SIGHUP: a new certificate |
+//! | [`hangup`] | SIGHUP: a new certificate, or the end of a terminal |
 //! | [`error`] | how a command fails |
 
 pub mod completions;

@@ -7,10 +7,11 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::hangup::{self, Hangups};
 use super::listen::{descriptors, listen};
 use super::server_record::{PublishedRecord, ServerRecord};
 use super::signals::Signals;
-use super::{CliError, hangup, output, worker};
+use super::{CliError, output, worker};
 use crate::config::{
     ConfigError, Environment, LinkKeys, Place, QueueConfig, ServeArgs, ServeConfig,
 };
@@ -36,7 +37,8 @@ Then:
   curl -fOJ 'http://127.0.0.1:8080/v1/zip?prefix=reports/&filename=reports.zip'
 
 Once it listens it prints {\"listening\":…,\"bucket\":…,\"local\":…} on standard output. SIGTERM and SIGINT stop it after the
-downloads under way, a second signal at once; SIGHUP has the files of --tls-cert and --tls-key read again.")]
+downloads under way, a second signal at once. SIGHUP has the files of --tls-cert and --tls-key read again; without TLS it
+stops a server that was started at a terminal, as SIGTERM does, and is ignored by any other.")]
 pub struct ServeCommand {
     #[command(flatten)]
     serve: ServeArgs,
@@ -68,7 +70,11 @@ pub(super) struct Server {
 /// [`CliError::Config`] and [`CliError::Listen`] before anything is answered.
 pub async fn run(command: ServeCommand) -> Result<(), CliError> {
     let config = command.serve.check(Environment::of_process())?;
-    let signals = Signals::catch()?;
+    let (signals, hangups) = (Signals::catch()?, Hangups::catch()?);
+    let (signals, hangups) = match config.door.tls.is_none() && hangup::attended() {
+        true => (signals.and_hangup(hangups), None),
+        false => (signals, Some(hangups)),
+    };
     descriptors(http::descriptors(&config.limits) + config.store.options.max_connections);
     let listeners = Listeners {
         clients: listen(&config.listen)?,
@@ -91,7 +97,17 @@ pub async fn run(command: ServeCommand) -> Result<(), CliError> {
             Place::Remote => None,
         },
     })?;
-    server.run(signals).await
+    let tls = server.config.door.tls.clone();
+    let reloading = async {
+        match hangups {
+            Some(hangups) => hangups.reload(tls).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        served = server.run(signals) => served,
+        () = reloading => Ok(()),
+    }
 }
 
 impl Server {
@@ -202,7 +218,6 @@ impl Server {
             allowed: self.config.door.allowed_buckets.clone(),
         };
         let queue = self.config.queue.clone();
-        let tls = self.config.door.tls.clone();
         let serve = |stop: WaitForCancellationFutureOwned| async move {
             let stopping = CancellationToken::new();
             let working = async {
@@ -216,10 +231,7 @@ impl Server {
                 stopping.cancel();
             };
             let serving = async {
-                let served = tokio::select! {
-                    served = http::run(self.config, self.listeners, stop) => served,
-                    never = hangup::reloading(tls) => match never {},
-                };
+                let served = http::run(self.config, self.listeners, stop).await;
                 stopping.cancel();
                 served
             };

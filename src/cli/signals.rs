@@ -1,22 +1,24 @@
-//! SIGINT and SIGTERM: the first one ends in good order, the second at once.
+//! SIGINT and SIGTERM, and SIGHUP where it is to mean the same: the first one ends in good order, the second at once.
 
 use std::io;
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::CliError;
+use super::hangup::Hangups;
 use super::output::note;
 
 /// The exit code after the second signal.
 const AT_ONCE: i32 = 1;
 
-/// Both signals, caught from the moment this is made.
+/// The signals, caught from the moment this is made.
 #[derive(Debug)]
 pub struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    hangup: Option<Hangups>,
 }
 
 impl Signals {
@@ -34,12 +36,19 @@ impl Signals {
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: None,
         })
     }
 
     #[cfg(not(unix))]
     fn register() -> io::Result<Signals> {
-        Ok(Signals {})
+        Ok(Signals { hangup: None })
+    }
+
+    /// Takes SIGHUP for one of them.
+    pub fn and_hangup(mut self, hangup: Hangups) -> Signals {
+        self.hangup = Some(hangup);
+        self
     }
 
     /// Waits for the next signal.
@@ -48,6 +57,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            () = hung_up(&mut self.hangup) => {}
         }
     }
 
@@ -99,6 +109,15 @@ impl Signals {
         note("stopping once the downloads under way are done; a second signal stops at once");
         stop.cancel();
         self.next().await;
+    }
+}
+
+/// Waits for SIGHUP where it counts, else for ever.
+#[cfg(unix)]
+async fn hung_up(hangup: &mut Option<Hangups>) {
+    match hangup {
+        Some(hangup) => hangup.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -22,6 +22,7 @@ mod errors;
 mod faults;
 mod floods;
 mod guide;
+mod hangup;
 mod jobs;
 mod lambda;
 mod limits;
