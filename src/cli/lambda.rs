@@ -6,7 +6,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use futures::StreamExt;
 use ipnet::IpNet;
 use serde_json::Value;
@@ -14,7 +13,7 @@ use serde_json::Value;
 use super::listen::listen;
 use super::serve::Server;
 use super::{CliError, output};
-use crate::config::{Environment, Place, ServeArgs, ServeConfig, StoreConfig};
+use crate::config::{Environment, Place, ServeArgs, ServeConfig, StoreConfig, Switch};
 use crate::http::{Listeners, TrustedProxies};
 use crate::lambda::answer::Site;
 use crate::lambda::relay::{self, Reply};
@@ -35,7 +34,7 @@ const CLOSED: &str = "this function has no API keys, and whoever knows its URL c
 #[derive(Args, Clone, Debug)]
 pub struct FunctionArgs {
     /// Answer requests over HTTP as a stream: for a function URL whose invoke mode is RESPONSE_STREAM
-    #[arg(long, env = "SHEAF_LAMBDA_STREAM", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SHEAF_LAMBDA_STREAM", hide_env_values = true, value_parser = Switch)]
     stream: bool,
 
     /// The most bytes of a streamed answer; what is larger is refused before its first byte

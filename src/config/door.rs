@@ -4,11 +4,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{BucketArgs, ConfigError};
+use super::{BucketArgs, ConfigError, Switch};
 use crate::http::{DoorConfig, Origins, Tls, TrustedProxies};
 use crate::store::Bucket;
 
@@ -40,7 +39,7 @@ pub struct DoorArgs {
     pub trusted_proxy: Vec<String>,
 
     /// Leave the addresses of clients out of the log
-    #[arg(long, env = "SHEAF_NO_LOG_ADDRESSES", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SHEAF_NO_LOG_ADDRESSES", hide_env_values = true, value_parser = Switch)]
     pub no_log_addresses: bool,
 
     /// Speak TLS, with this certificate and those behind it (PEM) [default: none, in clear]

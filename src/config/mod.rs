@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`state`] | where sheaf's own objects are |
 //! | [`store`] | which store, and how it is reached |
+//! | [`switch`] | words that turn a switch on or off |
 //! | [`link_keys`] | the keys that sign links |
 //! | [`door`] | buckets, origins and proxies that are let in; TLS |
 //! | [`limits`] | bounds on what clients can hold |
@@ -20,6 +21,7 @@ pub mod runs;
 pub mod serve;
 pub mod state;
 pub mod store;
+pub mod switch;
 
 use std::path::PathBuf;
 
@@ -32,6 +34,7 @@ pub use runs::RunArgs;
 pub use serve::{ServeArgs, ServeConfig};
 pub use state::StateConfig;
 pub use store::{Place, StoreArgs, StoreConfig};
+pub use switch::Switch;
 
 use crate::http::{InvalidApiKeys, TlsError};
 use crate::job::queue::InvalidQueueUrl;

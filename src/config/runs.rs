@@ -4,8 +4,8 @@
 use std::num::NonZeroUsize;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 
+use super::Switch;
 use crate::manifest::Watch;
 use crate::period::Period;
 
@@ -41,7 +41,7 @@ pub struct RunArgs {
     pub run_limit: Option<Period>,
 
     /// Write a line of CloudWatch's embedded metric format to standard error for each manifest
-    #[arg(long, env = "SHEAF_EMF", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SHEAF_EMF", hide_env_values = true, value_parser = Switch)]
     pub emf: bool,
 }
 

@@ -4,12 +4,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use url::Url;
 
 use super::{
     ConfigError, DoorArgs, Environment, LimitArgs, LinkKeys, Place, QueueArgs, QueueConfig,
-    RunArgs, StoreArgs, StoreConfig, web_url,
+    RunArgs, StoreArgs, StoreConfig, Switch, web_url,
 };
 use crate::http::{ApiKeys, DoorConfig, Limits};
 use crate::manifest::{Selection, Watch};
@@ -80,7 +79,7 @@ pub struct ServeArgs {
     /// Without it, and without API keys, sheaf listens on loopback addresses only. Keys are set in SHEAF_API_KEYS
     /// (separated by commas) or in the file that SHEAF_API_KEYS_FILE names (one a line); clients send them as
     /// `Authorization: Bearer KEY`.
-    #[arg(long, env = "SHEAF_ALLOW_ANONYMOUS", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SHEAF_ALLOW_ANONYMOUS", hide_env_values = true, value_parser = Switch)]
     pub allow_anonymous: bool,
 
     /// A second address, for /metrics, /healthz and /readyz alone, without a key [default: on the first, behind the key]

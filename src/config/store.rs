@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use sha2::{Digest, Sha256};
 
-use super::{ConfigError, Environment, StateConfig, web_url};
+use super::{ConfigError, Environment, StateConfig, Switch, web_url};
 use crate::period::Period;
 use crate::store::{Identity, StoreOptions};
 
@@ -95,7 +95,7 @@ pub struct StoreArgs {
     #[arg(
         long,
         env = "S3_ANONYMOUS",
-        value_parser = clap::builder::FalseyValueParser::new(),
+        value_parser = Switch,
         hide_env_values = true
     )]
     pub anonymous: bool,
@@ -104,7 +104,7 @@ pub struct StoreArgs {
     #[arg(
         long,
         env = "S3_REQUESTER_PAYS",
-        value_parser = clap::builder::FalseyValueParser::new(),
+        value_parser = Switch,
         hide_env_values = true
     )]
     pub requester_pays: bool,

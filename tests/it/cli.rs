@@ -239,6 +239,34 @@ async fn wrong_usage_has_a_code_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_switch_is_turned_on_by_no_word_that_is_not_known() {
+    for (command, variable) in [
+        ("serve", "SHEAF_ALLOW_ANONYMOUS"),
+        ("serve", "SHEAF_NO_LOG_ADDRESSES"),
+        ("serve", "SHEAF_EMF"),
+        ("serve", "S3_ANONYMOUS"),
+        ("serve", "S3_REQUESTER_PAYS"),
+        ("lambda", "SHEAF_LAMBDA_STREAM"),
+    ] {
+        let place = Place::new();
+        for word in ["none", "flase", " false"] {
+            let place = place.clone().set(variable, word);
+            // An address that cannot be listened on: it ends where it should not, too.
+            let ended = place.run(&[command, "--listen", "nowhere"]).await;
+            let message = ended.failure(2);
+            let said = format!("{variable}: {word:?} is none of 1, true, yes, on and 0, false");
+            assert!(message.contains(&said), "{message}");
+        }
+        for word in ["no", "FALSE", "yes", ""] {
+            let place = place.clone().set(variable, word);
+            let ended = place.run(&[command, "--listen", "nowhere"]).await;
+            let message = ended.failure(2);
+            assert!(message.contains("--listen"), "{variable}={word}: {message}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn blank_variables_count_as_unset() {
     let store = Synthetic::start([SyntheticObject::new("a.pdf", 1)], Options::default()).await;
     let place = Place::new()
