@@ -177,6 +177,21 @@ async fn an_archive_that_fails_replaces_nothing() {
     assert_eq!(place.names("out"), ["old.zip"]);
 }
 
+#[tokio::test]
+async fn an_archive_in_the_folder_that_it_is_made_of_does_not_hold_itself() {
+    let place = Place::new();
+    place.write("bucket/a.txt", "a");
+    place.write("bucket/b.txt", "b");
+    let zip = ["zip", "s3://local", "--local", "bucket", "--include", "*"];
+    let zip: Vec<&str> = zip.into_iter().chain(["-o", "bucket/all.zip"]).collect();
+    let zipped = place.run(&zip).await.result();
+    assert_eq!(zipped["entries"], 2, "{zipped}");
+    let expected = [("a.txt", "a"), ("b.txt", "b")];
+    let expected = expected.map(|(name, bytes)| (name.to_owned(), Held::bytes(bytes.as_bytes())));
+    assert_eq!(archived(&place, "bucket/all.zip"), expected.into());
+    assert_eq!(place.names("bucket"), ["a.txt", "all.zip", "b.txt"]);
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_that_is_interrupted_leaves_nothing() {

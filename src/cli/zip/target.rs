@@ -11,6 +11,10 @@ use tokio::task::JoinHandle;
 
 use crate::cli::CliError;
 
+/// What the name of an archive begins with while it is written. The embedded store neither lists nor serves such files: the
+/// archive may lie in the folder that it is made of.
+const TEMP_PREFIX: &str = ".sheaf-tmp-";
+
 /// Frames between the store and the disk. The disk is the faster one, as a rule.
 const QUEUE: usize = 8;
 
@@ -118,7 +122,7 @@ fn write_all(to: &mut impl Write, mut queue: mpsc::Receiver<Bytes>) -> io::Resul
 /// Temporary files are private by default; an archive has the permissions of any other file.
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".sheaf-").suffix(".part");
+    builder.prefix(TEMP_PREFIX).suffix(".part");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
