@@ -12,7 +12,9 @@ use crate::lambda::relay::Unfinished;
 use crate::lambda::runtime::RuntimeError;
 use crate::manifest::list::InvalidList;
 use crate::manifest::passphrase::InvalidPassphrase;
-use crate::manifest::{InvalidSelection, IssueError, LibraryError, ManifestError};
+use crate::manifest::{
+    FreezeError, InvalidSelection, IssueError, LibraryError, ManifestError, Sought,
+};
 use crate::period::Period;
 use crate::store::embedded::EmbeddedError;
 use crate::store::{ConnectError, WriteError};
@@ -78,7 +80,7 @@ pub enum CliError {
     #[error(transparent)]
     LinkKeys(#[from] LinkKeysError),
     /// No link.
-    #[error(transparent)]
+    #[error("{0}{hint}", hint = issue_hint(.0))]
     Link(#[from] IssueError),
     /// Links could not be swept.
     #[error(transparent)]
@@ -107,7 +109,7 @@ pub enum CliError {
     )]
     NoPublicUrl,
     /// No archive, or not all of it.
-    #[error(transparent)]
+    #[error("{0}{hint}", hint = download_hint(.0))]
     Download(#[from] DownloadError),
     /// An archive cannot be read.
     #[error(transparent)]
@@ -200,6 +202,31 @@ pub enum CliError {
     /// A signal came first.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// What may be done where nothing matches.
+pub(super) const EVERYTHING: &str = "; --include '*' takes every object";
+
+fn issue_hint(error: &IssueError) -> &'static str {
+    match error {
+        IssueError::Freeze(FreezeError::NothingSelected(sought)) => hint(sought),
+        _ => "",
+    }
+}
+
+fn download_hint(error: &DownloadError) -> &'static str {
+    match error {
+        DownloadError::NothingSelected(sought) => hint(sought),
+        _ => "",
+    }
+}
+
+fn hint(sought: &Sought) -> &'static str {
+    if sought.is_everything() {
+        ""
+    } else {
+        EVERYTHING
+    }
 }
 
 impl CliError {

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::error::EVERYTHING;
 use super::open::{DEFAULT_URL, open};
 use super::{CliError, S3Url, output};
 use crate::config::{RunArgs, StoreArgs, serve};
@@ -64,10 +65,13 @@ pub async fn run(args: ManifestArgs) -> Result<(), CliError> {
     };
     let published = publish(&opened.store, &selection, &options).await?;
     if published.count == 0 {
-        output::note(&format!(
-            "nothing in {} matches; the manifest is empty",
-            args.url
-        ));
+        let sought = selection.sought();
+        let hint = if sought.is_everything() {
+            ""
+        } else {
+            EVERYTHING
+        };
+        output::note(&format!("the manifest is empty: {sought}{hint}"));
     }
     if let Some(warning) = &published.warning {
         output::note(&format!("warning: {warning}"));

@@ -32,8 +32,8 @@ pub use frozen::FrozenArchive;
 pub use live::LiveArchive;
 pub use scan::Scanner;
 
-use crate::manifest::LibraryError;
 use crate::manifest::learned::HashError;
+use crate::manifest::{LibraryError, Sought};
 use crate::read_ahead::{Overloaded, ReadAheadError};
 use crate::store::StoreError;
 
@@ -41,8 +41,8 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
     /// No object under the prefix matches.
-    #[error("no object under the prefix matches the include patterns")]
-    NothingSelected,
+    #[error("{0}")]
+    NothingSelected(Sought),
     /// Objects in an archive tier, without a restored copy.
     #[error(
         "{} must be restored from their archive tier before they can be read",

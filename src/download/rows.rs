@@ -78,7 +78,7 @@ impl Rows {
             _listing: AbortOnDropHandle::new(tokio::spawn(listing)),
         };
         if !std::future::poll_fn(|cx| rows.poll_fill(cx)).await? {
-            return Err(DownloadError::NothingSelected);
+            return Err(DownloadError::NothingSelected(selection.sought()));
         }
         Ok(rows)
     }

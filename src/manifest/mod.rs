@@ -41,4 +41,4 @@ pub use freeze::{Chosen, FreezeError, freeze};
 pub use issue::{IssueError, Issued, Wish, issue};
 pub use library::{Library, LibraryError, Open, StateSpace};
 pub use publish::{ManifestError, PublishOptions, Published, Watch, publish};
-pub use selection::{InvalidSelection, Selection, one_or_many};
+pub use selection::{InvalidSelection, Selection, Sought, one_or_many};

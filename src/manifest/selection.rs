@@ -2,6 +2,7 @@
 //! manifest; it never asks the store.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
@@ -49,7 +50,17 @@ pub struct Selection {
     bucket: Bucket,
     prefix: String,
     include: GlobSet,
+    /// The patterns, for people.
+    patterns: Box<str>,
     state_prefix: Cow<'static, str>,
+}
+
+/// What was looked for where nothing was found, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sought {
+    bucket: Bucket,
+    prefix: String,
+    patterns: Box<str>,
 }
 
 /// Why a selection cannot be.
@@ -131,7 +142,7 @@ impl Selection {
             patterns.push(DEFAULT_INCLUDE);
         }
         let mut set = GlobSetBuilder::new();
-        for pattern in patterns {
+        for pattern in &patterns {
             if pattern.len() > limits.length {
                 return Err(InvalidSelection::LongPattern {
                     length: pattern.len(),
@@ -145,11 +156,13 @@ impl Selection {
                 .build();
             set.add(glob.map_err(|error| malformed(pattern, &error))?);
         }
+        let patterns = named(&patterns);
         let include = set.build().map_err(|error| malformed("", &error))?;
         Ok(Selection {
             bucket,
             prefix: prefix.to_owned(),
             include,
+            patterns,
             state_prefix: Cow::Borrowed(STATE_PREFIX),
         })
     }
@@ -170,6 +183,15 @@ impl Selection {
     /// The prefix that is listed; it may be empty, and need not end with `/`.
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// What is looked for, to be told where nothing is found.
+    pub fn sought(&self) -> Sought {
+        Sought {
+            bucket: self.bucket.clone(),
+            prefix: self.prefix.clone(),
+            patterns: self.patterns.clone(),
+        }
     }
 
     /// Whether an object of the listing belongs to the selection.
@@ -195,6 +217,42 @@ pub fn is_own(key: &str, state_prefix: &str) -> bool {
         .and_then(|name| name.strip_suffix(".jsonl"));
     // Only the hyphenated form is ever written; the parser would take others.
     id.is_some_and(|id| id.len() == 36 && uuid::Uuid::try_parse(id).is_ok())
+}
+
+impl Sought {
+    /// Whether every object would have been taken, so that no other pattern finds more.
+    pub fn is_everything(&self) -> bool {
+        &*self.patterns == "*"
+    }
+}
+
+impl fmt::Display for Sought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sought {
+            bucket,
+            prefix,
+            patterns,
+        } = self;
+        let prefix = prefix.escape_debug();
+        match self.is_everything() {
+            true => write!(f, "there is nothing under s3://{bucket}/{prefix}"),
+            false => write!(f, "nothing under s3://{bucket}/{prefix} matches {patterns}"),
+        }
+    }
+}
+
+/// Patterns for people; of many only the first.
+fn named(patterns: &[&str]) -> Box<str> {
+    const MOST: usize = 3;
+    let shown = patterns.iter().take(MOST);
+    let shown: Vec<String> = shown
+        .map(|pattern| pattern.escape_debug().to_string())
+        .collect();
+    let mut named = shown.join(" or ");
+    if let more @ 1.. = patterns.len().saturating_sub(MOST) {
+        named.push_str(&format!(" or {more} more patterns"));
+    }
+    named.into()
 }
 
 fn malformed(pattern: &str, error: &globset::Error) -> InvalidSelection {
@@ -248,6 +306,33 @@ mod tests {
             archived: false,
         };
         selection.takes(&object)
+    }
+
+    #[test]
+    fn what_was_sought_is_told() {
+        for (prefix, include, told) in [
+            (
+                "no pe/",
+                &[][..],
+                "nothing under s3://bucket/no pe/ matches *.pdf",
+            ),
+            ("", &["*"], "there is nothing under s3://bucket/"),
+            (
+                "a\u{1b}[2J",
+                &["é\n*"],
+                "nothing under s3://bucket/a\\u{1b}[2J matches é\\n*",
+            ),
+            (
+                "",
+                &["a", "b", "c", "d", "e"],
+                "nothing under s3://bucket/ matches a or b or c or 2 more patterns",
+            ),
+        ] {
+            let include: Vec<String> = include.iter().map(ToString::to_string).collect();
+            let bucket = Bucket::new("bucket").unwrap();
+            let selection = Selection::new(bucket, prefix, &include).unwrap();
+            assert_eq!(selection.sought().to_string(), told);
+        }
     }
 
     #[test]

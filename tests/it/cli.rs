@@ -173,7 +173,11 @@ async fn an_archive_that_fails_replaces_nothing() {
     let nothing = place
         .run(&["zip", "s3://bench/none/", "-o", "out/new.zip"])
         .await;
-    assert!(nothing.failure(1).contains("no object"));
+    let told = "nothing under s3://bench/none/ matches *.pdf; --include '*' takes every object";
+    assert!(nothing.failure(1).contains(told), "{}", nothing.stderr);
+    let nothing = place.run(&["manifest", "s3://bench/none/"]).await;
+    assert_eq!(nothing.code, Some(0));
+    assert!(nothing.stderr.contains(told), "{}", nothing.stderr);
     assert_eq!(place.names("out"), ["old.zip"]);
 }
 

@@ -307,11 +307,21 @@ async fn what_cannot_be_frozen_is_refused_by_name() {
     assert_eq!((status, &problem["keys"]), (400, &json!(["fine.pdf"])));
     let (status, _) = refused(&server, &json!({"keys": [".sheaf/links/x"]})).await;
     assert_eq!(status, 400);
-    for nothing in [json!({"keys": []}), json!({"prefix": "nothing/"})] {
+    for (nothing, told) in [
+        (json!({"keys": []}), "the list of keys is empty"),
+        (
+            json!({"prefix": "nothing/"}),
+            "nothing under s3://bench/nothing/ matches *.pdf; include=* takes every object",
+        ),
+        (
+            json!({"prefix": "nothing/", "include": "*"}),
+            "there is nothing under s3://bench/nothing/",
+        ),
+    ] {
         let (status, problem) = refused(&server, &nothing).await;
         assert_eq!(
-            (status, &problem["type"]),
-            (404, &"nothing-selected".into())
+            (status, &problem["type"], &problem["detail"]),
+            (404, &"nothing-selected".into(), &told.into())
         );
     }
     for malformed in [

@@ -4,14 +4,27 @@ use http::{StatusCode, header};
 
 use super::{Problem, RETRY_AFTER};
 use crate::download::DownloadError;
-use crate::manifest::ManifestError;
 use crate::manifest::learned::HashError;
+use crate::manifest::{ManifestError, Sought};
 
 impl Problem {
     pub(in crate::http) fn overloaded(detail: String) -> Problem {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Problem::new(status, "overloaded", "Too many downloads", detail)
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    pub(super) fn nothing_selected(sought: &Sought) -> Problem {
+        Problem::nothing(match sought.is_everything() {
+            true => sought.to_string(),
+            false => format!("{sought}; include=* takes every object"),
+        })
+    }
+
+    /// Nothing is selected, because of this.
+    pub(super) fn nothing(detail: String) -> Problem {
+        let title = "Nothing is selected";
+        Problem::new(StatusCode::NOT_FOUND, "nothing-selected", title, detail)
     }
 
     fn wrong_checksum(detail: String) -> Problem {
@@ -24,12 +37,7 @@ impl From<DownloadError> for Problem {
     fn from(error: DownloadError) -> Problem {
         let detail = error.to_string();
         match error {
-            DownloadError::NothingSelected => Problem::new(
-                StatusCode::NOT_FOUND,
-                "nothing-selected",
-                "Nothing is selected",
-                detail,
-            ),
+            DownloadError::NothingSelected(sought) => Problem::nothing_selected(&sought),
             DownloadError::Archived { keys } => Problem::archived(detail, &keys),
             DownloadError::Overloaded(_) | DownloadError::Deflate => Problem::overloaded(detail),
             DownloadError::Store(error) => error.into(),

@@ -209,12 +209,8 @@ impl From<FreezeError> for Problem {
     fn from(error: FreezeError) -> Problem {
         let detail = error.to_string();
         match error {
-            FreezeError::NothingSelected => Problem::new(
-                StatusCode::NOT_FOUND,
-                "nothing-selected",
-                "Nothing is selected",
-                detail,
-            ),
+            FreezeError::NothingSelected(sought) => Problem::nothing_selected(&sought),
+            FreezeError::EmptyList => Problem::nothing(detail),
             FreezeError::Archived { places } => {
                 let (keys, lines) = told(places);
                 Problem::archived(detail, &keys).with_lines(lines)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::manifest::Sought;
 use crate::manifest::list::Place;
 use crate::read_ahead::{Overloaded, ReadAheadError};
 use crate::store::StoreError;
@@ -9,9 +10,12 @@ use crate::store::StoreError;
 /// Why nothing was frozen.
 #[derive(Debug, thiserror::Error)]
 pub enum FreezeError {
-    /// No object under the prefix matches, or the list is empty.
-    #[error("no object under the prefix matches the include patterns")]
-    NothingSelected,
+    /// No object under the prefix matches.
+    #[error("{0}")]
+    NothingSelected(Sought),
+    /// A list without a key.
+    #[error("the list of keys is empty")]
+    EmptyList,
     /// Objects in an archive tier, without a restored copy.
     #[error(
         "{} must be restored from their archive tier before they can be read",

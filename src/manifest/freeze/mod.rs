@@ -61,9 +61,14 @@ pub async fn freeze(
         Chosen::Selection(selection) => {
             let freezer = Freezer::new(selection.bucket(), selection.prefix());
             let bucket = selection.bucket().clone();
+            let sought = selection.sought();
             let (pages, look) = Look::listed(store, &selection).await?;
             let rows = listed(pages, look, selection);
-            collect(freezer, rows, &bucket, distrusted).await
+            let freezer = collect(freezer, rows, &bucket, distrusted).await?;
+            match freezer.count() {
+                0 => Err(FreezeError::NothingSelected(sought)),
+                _ => Ok(freezer),
+            }
         }
         Chosen::Keys {
             bucket,
@@ -71,6 +76,9 @@ pub async fn freeze(
             wanted,
             state_prefix,
         } => {
+            if wanted.is_empty() {
+                return Err(FreezeError::EmptyList);
+            }
             let wanted = sorted(wanted, &prefix, &state_prefix)?;
             let look = Look::headed(store, &bucket);
             let found = stream::iter(wanted).map(|wanted| look.found(wanted));
@@ -122,9 +130,6 @@ async fn collect(
         }
     }
     in_the_way.check()?;
-    if freezer.count() == 0 {
-        return Err(FreezeError::NothingSelected);
-    }
     Ok(freezer)
 }
 

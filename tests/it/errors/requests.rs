@@ -176,7 +176,12 @@ async fn nothing_selected() {
     let server = Server::local();
     server.drop_in("reports/notes.txt", "x");
     for query in ["", "?prefix=none/", "?prefix=reports/", "?include=*.doc"] {
-        zip(&server, query).await.is(404, "nothing-selected", &[]);
+        let words = &[
+            "nothing under s3://local/",
+            " matches *.",
+            "; include=* takes",
+        ];
+        zip(&server, query).await.is(404, "nothing-selected", words);
     }
     let empty = server.post("/v1/manifests", "{}").await;
     assert_eq!(empty.status, 201);
