@@ -5,6 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{CliError, output};
+use crate::config::at_least_one;
 use crate::http::allowance::Rate;
 use crate::http::keys::{self, Scope};
 
@@ -24,7 +25,7 @@ Example:
 What it prints:
   {\"key\":\"sheaf_…\",\"line\":\"portal:sha256:… scope=my-bucket/reports/ rate=10/s running=4\"}
 
-Give the key to whoever calls the API; it is kept nowhere. Add the line to the file that SHEAF_API_KEYS_FILE names, or to
+Give the key to whoever calls the API; it is kept nowhere. Add the line to the file that SHEAF_API_KEYS_FILE names, or to \
 SHEAF_API_KEYS, and restart the server.")]
 pub struct NewArgs {
     /// What logs call it: letters, digits, '-', '_' and '.'
@@ -40,7 +41,7 @@ pub struct NewArgs {
     rate: Option<String>,
 
     /// How many requests may be under way at once [default: no limit]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<std::num::NonZeroUsize>)]
     running: Option<std::num::NonZeroUsize>,
 }
 

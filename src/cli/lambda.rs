@@ -55,7 +55,7 @@ pub struct FunctionArgs {
 /// Options of `sheaf lambda`.
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = "\
-The binary is the whole function: put it beside a script `bootstrap` of one line,
+The binary is the whole function: put it beside a script `bootstrap` of one line, \
 `exec ./sheaf lambda`, and choose the runtime `provided.al2023`.
 
 Events:

@@ -9,7 +9,9 @@ use url::Url;
 
 use super::open::{Opened, open};
 use super::{CliError, S3Url, output};
-use crate::config::{ConfigError, Environment, LinkKeys, StoreArgs, StoreConfig, web_url};
+use crate::config::{
+    ConfigError, Environment, LinkKeys, StoreArgs, StoreConfig, at_least_one, web_url,
+};
 use crate::manifest::issue::LONGEST_LIFE;
 use crate::manifest::{Chosen, Library, Selection, Wish, issue};
 use crate::period::Period;
@@ -31,7 +33,7 @@ Examples:
 What it prints:
   {\"id\":…,\"page_url\":…,\"zip_url\":…,\"manifest_url\":…,\"count\":…,\"bytes\":…,\"etag\":…,\"expires_at\":…}
 
-A server answers the link that has the same bucket for its own objects (--state-bucket, else --bucket) and the same
+A server answers the link that has the same bucket for its own objects (--state-bucket, else --bucket) and the same \
 keys (SHEAF_LINK_KEYS, else the file link-keys in --state-dir). Whoever has zip_url can download, and resume:
   wget -c \"$ZIP_URL\"")]
 pub struct LinkArgs {
@@ -70,7 +72,7 @@ pub struct LinkArgs {
     passphrase_file: Option<PathBuf>,
 
     /// End the link when its archive was downloaded whole so many times
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = at_least_one::<NonZeroU32>)]
     max_downloads: Option<NonZeroU32>,
 
     /// The URL under which clients reach the server [default: with --local, that of the running server]

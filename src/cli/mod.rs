@@ -196,6 +196,39 @@ mod tests {
     }
 
     #[test]
+    fn paragraphs_of_help_are_wrapped_by_the_terminal_alone() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_long_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let lines: Vec<&str> = help.lines().collect();
+            for pair in lines.windows(2) {
+                let [line, next] = pair else { continue };
+                let broken = line.chars().count() > 80 && !line.starts_with(' ');
+                let goes_on = !next.is_empty() && !next.starts_with(' ');
+                assert!(!(broken && goes_on), "{}: {line}", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&command());
+    }
+
+    #[test]
+    fn zero_is_refused_in_plain_words() {
+        for arguments in [
+            &["sheaf", "serve", "--max-connections", "0"][..],
+            &["sheaf", "serve", "--max-headers", "0"],
+            &["sheaf", "serve", "--queue-max", "0"],
+            &["sheaf", "serve", "--max-store-connections", "0"],
+            &["sheaf", "link", "s3://abc/x", "--max-downloads", "0"],
+            &["sheaf", "key", "new", "--name", "x", "--running", "0"],
+        ] {
+            let error = command().try_get_matches_from(arguments).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains("it must be at least 1"), "{said}");
+        }
+    }
+
+    #[test]
     fn patterns_and_periods() {
         let parse = |arguments: &[&str]| command().try_get_matches_from(arguments);
         assert!(

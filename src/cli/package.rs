@@ -39,10 +39,10 @@ Examples:
 What it prints:
   {\"job\":…,\"link\":…,\"to\":\"s3://…\",\"bytes\":…,\"entries\":…,\"etag\":…,\"method\":…,\"verified\":…,\"url\":…,…}
 
-The archive is byte for byte the one of the link that is made for it. Objects that are larger than 10 MiB and have a CRC-32
+The archive is byte for byte the one of the link that is made for it. Objects that are larger than 10 MiB and have a CRC-32 \
 that the store tells are copied within the store, where it can do that.
 
-The job is kept in a queue, where a server or a worker may go on with it. Interrupted by Ctrl-C, SIGTERM or worse, the same
+The job is kept in a queue, where a server or a worker may go on with it. Interrupted by Ctrl-C, SIGTERM or worse, the same \
 command goes on from the parts that are uploaded; --cancel JOB takes them back.")]
 pub struct PackageArgs {
     /// What to archive

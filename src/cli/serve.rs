@@ -36,8 +36,8 @@ Examples:
 Then:
   curl -fOJ 'http://127.0.0.1:8080/v1/zip?prefix=reports/&filename=reports.zip'
 
-Once it listens it prints {\"listening\":…,\"bucket\":…,\"local\":…} on standard output. SIGTERM and SIGINT stop it after the
-downloads under way, a second signal at once. SIGHUP has the files of --tls-cert and --tls-key read again; without TLS it
+Once it listens it prints {\"listening\":…,\"bucket\":…,\"local\":…} on standard output. SIGTERM and SIGINT stop it after the \
+downloads under way, a second signal at once. SIGHUP has the files of --tls-cert and --tls-key read again; without TLS it \
 stops a server that was started at a terminal, as SIGTERM does, and is ignored by any other.")]
 pub struct ServeCommand {
     #[command(flatten)]

@@ -25,9 +25,9 @@ Examples:
 What it prints:
   {\"kept\":…,\"expired\":…,\"orphans\":…,\"unknown\":…,\"uploads\":…,\"packages\":…}
 
-Archives that were packaged among sheaf's own objects go with their links, and so do uploads of jobs that nobody goes on
-with. What cannot be taken back is told, the rest is swept, and the command fails. Links are removed a day after they have
-ended. Objects that are not sheaf's are left alone, and so are presigned manifests: a lifecycle rule on manifests/ removes
+Archives that were packaged among sheaf's own objects go with their links, and so do uploads of jobs that nobody goes on \
+with. What cannot be taken back is told, the rest is swept, and the command fails. Links are removed a day after they have \
+ended. Objects that are not sheaf's are left alone, and so are presigned manifests: a lifecycle rule on manifests/ removes \
 those.")]
 pub struct SweepArgs {
     /// The bucket of requests that name none: the server keeps its own objects there

@@ -20,7 +20,7 @@ Examples:
   sheaf verify https://files.example.com/d/AbC123/reports.zip
   sheaf verify s3://my-bucket/archives/reports.zip
 
-Checks archives of stored entries, as sheaf makes them: every CRC-32 and every size, that both headers of an entry \
+Checks archives of stored and deflated entries, as sheaf makes them: every CRC-32 and every size, that both headers of an entry \
 agree, that entries do not overlap, that nothing is left over, and that no name leads out of the folder that the \
 archive is extracted into.
 

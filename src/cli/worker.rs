@@ -29,7 +29,7 @@ Examples:
   SHEAF_QUEUE=postgres://sheaf:PASSWORD@db/sheaf sheaf worker
   sheaf worker --queue postgres://sheaf@db/sheaf --slots 2
 
-Once it works it prints {\"worker\":…,\"queue\":…,\"slots\":…} on standard output, and \"admin\" with --admin-listen. SIGTERM and SIGINT stop it: what it has under
+Once it works it prints {\"worker\":…,\"queue\":…,\"slots\":…} on standard output, and \"admin\" with --admin-listen. SIGTERM and SIGINT stop it: what it has under \
 way is given back, and goes on elsewhere from where it is.")]
 pub struct WorkerArgs {
     /// The memory that its jobs may fill with bytes under way: bytes, or 64MiB, 1GiB

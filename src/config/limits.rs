@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::counts::at_least_one;
 use super::store::positive;
 use crate::http::Limits;
 use crate::http::limits::LONGEST_HEAD_PART;
@@ -22,7 +23,7 @@ pub struct LimitArgs {
     /// still ready: /readyz says otherwise only while the server stops, and where the store does not answer.
     #[arg(
         long,
-        value_name = "N",
+        value_name = "N", value_parser = at_least_one::<NonZeroUsize>,
         default_value = "1024",
         env = "SHEAF_MAX_CONNECTIONS",
         hide_env_values = true
@@ -34,7 +35,7 @@ pub struct LimitArgs {
     /// It does not hold for --trusted-proxy: who stands behind a proxy is known only once a request has come.
     #[arg(
         long,
-        value_name = "N",
+        value_name = "N", value_parser = at_least_one::<NonZeroUsize>,
         default_value = "512",
         env = "SHEAF_MAX_CONNECTIONS_PER_ADDRESS",
         hide_env_values = true
@@ -52,7 +53,7 @@ pub struct LimitArgs {
     /// Header fields of a request; more are answered with 431
     #[arg(
         long,
-        value_name = "N",
+        value_name = "N", value_parser = at_least_one::<NonZeroUsize>,
         default_value = "64",
         env = "SHEAF_MAX_HEADERS",
         hide_env_values = true
@@ -78,7 +79,7 @@ pub struct LimitArgs {
     /// Patterns of a selection
     #[arg(
         long,
-        value_name = "N",
+        value_name = "N", value_parser = at_least_one::<NonZeroUsize>,
         default_value = "64",
         env = "SHEAF_MAX_PATTERNS",
         hide_env_values = true
@@ -88,7 +89,7 @@ pub struct LimitArgs {
     /// Bytes of a pattern
     #[arg(
         long,
-        value_name = "N",
+        value_name = "N", value_parser = at_least_one::<NonZeroUsize>,
         default_value = "1024",
         env = "SHEAF_MAX_PATTERN_LENGTH",
         hide_env_values = true
@@ -98,7 +99,7 @@ pub struct LimitArgs {
     /// Requests at once over one HTTP/2 connection
     #[arg(
         long,
-        value_name = "N",
+        value_name = "N", value_parser = at_least_one::<NonZeroU32>,
         default_value = "100",
         env = "SHEAF_MAX_STREAMS",
         hide_env_values = true
@@ -108,7 +109,7 @@ pub struct LimitArgs {
     /// Requests that a client may take back over one HTTP/2 connection before they were looked at; then it is closed
     #[arg(
         long,
-        value_name = "N",
+        value_name = "N", value_parser = at_least_one::<NonZeroUsize>,
         default_value = "20",
         env = "SHEAF_MAX_RESETS",
         hide_env_values = true

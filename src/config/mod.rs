@@ -6,6 +6,7 @@
 //! | [`store`] | which store, and how it is reached |
 //! | [`switch`] | words that turn a switch on or off |
 //! | [`link_keys`] | the keys that sign links |
+//! | [`counts`] | numbers that cannot be zero |
 //! | [`door`] | buckets, origins and proxies that are let in; TLS |
 //! | [`limits`] | bounds on what clients can hold |
 //! | [`queue`] | where jobs are kept |
@@ -13,6 +14,7 @@
 //! | [`serve`] | the listener, who may come in, and bounds |
 
 pub mod buckets;
+pub mod counts;
 pub mod door;
 pub mod limits;
 pub mod link_keys;
@@ -26,6 +28,7 @@ pub mod switch;
 use std::path::PathBuf;
 
 pub use buckets::BucketArgs;
+pub use counts::at_least_one;
 pub use door::DoorArgs;
 pub use limits::LimitArgs;
 pub use link_keys::{LinkKeys, LinkKeysError};

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::Switch;
+use super::{Switch, at_least_one};
 use crate::manifest::Watch;
 use crate::period::Period;
 
@@ -15,7 +15,7 @@ pub struct RunArgs {
     /// Objects that may wait between listing and signing
     #[arg(
         long,
-        value_name = "N",
+        value_name = "N", value_parser = at_least_one::<NonZeroUsize>,
         default_value = "5000",
         env = "QUEUE_MAX",
         hide_env_values = true

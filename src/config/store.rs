@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use sha2::{Digest, Sha256};
 
-use super::{ConfigError, Environment, StateConfig, Switch, web_url};
+use super::{ConfigError, Environment, StateConfig, Switch, at_least_one, web_url};
 use crate::period::Period;
 use crate::store::{Identity, StoreOptions};
 
@@ -148,7 +148,7 @@ pub struct StoreArgs {
     /// Connections to the store at the most
     #[arg(
         long,
-        value_name = "N",
+        value_name = "N", value_parser = at_least_one::<NonZeroUsize>,
         default_value = "256",
         env = "SHEAF_MAX_STORE_CONNECTIONS",
         hide_env_values = true

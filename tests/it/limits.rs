@@ -60,7 +60,11 @@ async fn urls_are_bounded() {
         }
         let answer = server.get(&path(most + 1)).await;
         let (length, most) = ((most + 1).to_string(), most.to_string());
-        Problem::of(&answer).is(414, "url-too-long", &[&length, &most]);
+        Problem::of(&answer).is(
+            414,
+            "url-too-long",
+            &[&length, &most, "POST /v1/links and POST /v1/manifests take"],
+        );
         // The scheme and the host of a request to a proxy are not counted, and no key is needed to be refused.
         let answer = server
             .get(&format!("/v1/zip?prefix={}", "x".repeat(8200)))

@@ -76,7 +76,7 @@ impl Problem {
 
     pub(in crate::http) fn url_too_long(length: usize, most: usize) -> Problem {
         let detail = format!(
-            "path and query have {length} bytes; {most} are taken at the most. Where there are many patterns, POST takes them in its body"
+            "path and query have {length} bytes; {most} are taken at the most. Where there are many patterns, POST /v1/links and POST /v1/manifests take them in their bodies"
         );
         Problem::new(
             StatusCode::URI_TOO_LONG,
