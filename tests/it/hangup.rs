@@ -11,8 +11,11 @@ use crate::support::server::{Server, sheaf};
 use crate::support::tools::tool;
 use crate::support::wait::eventually;
 
-/// Runs its arguments at a terminal of their own, which is closed when this ends.
-const TERMINAL: &str = "import pty, sys; pty.spawn(sys.argv[1:])";
+/// Runs its arguments at a terminal of their own, which is closed when this ends. Tests may run where the signal is ignored,
+/// as below `nohup`, and what is ignored stays so in every program that is started.
+const TERMINAL: &str = "import pty, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+pty.spawn(sys.argv[1:])";
 
 /// The outer shell ends with its terminal, whereupon the system tells all that run in the foreground. The inner one stays to
 /// say how the server ended.
