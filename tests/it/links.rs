@@ -627,7 +627,13 @@ async fn the_command_line_makes_the_same_links() {
     assert_eq!(archive.body.len() as u64, made["bytes"].as_u64().unwrap());
     assert_eq!(archive.headers["etag"], made["etag"].as_str().unwrap());
     let nothing = [&["link", "s3://local/none/"][..], &local].concat();
-    assert!(place.run(&nothing).await.failure(1).contains("nothing under s3://local/none/ matches"));
+    assert!(
+        place
+            .run(&nothing)
+            .await
+            .failure(1)
+            .contains("nothing under s3://local/none/ matches")
+    );
     drop(server);
 }
 
