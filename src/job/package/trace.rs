@@ -134,27 +134,36 @@ pub async fn sweep(
     space: &StateSpace,
     mut tell: impl FnMut(Unswept),
 ) -> SweptPackages {
+    let trace = async |key: &str, name: &str| sweep_trace(store, space, key, name).await;
+    let package = async |key: &str, name: &str| sweep_package(store, space, key, name).await;
     SweptPackages {
-        uploads: sweep_traces(store, space, &mut tell).await,
-        packages: sweep_packages(store, space, &mut tell).await,
+        uploads: sweep_folder(store, space, &space.packaging(), trace, &mut tell).await,
+        packages: sweep_folder(store, space, &space.packages(), package, &mut tell).await,
     }
 }
 
-async fn sweep_traces(store: &Store, space: &StateSpace, tell: &mut impl FnMut(Unswept)) -> u64 {
-    let (folder, mut swept) = (space.packaging(), 0);
-    let pages = store.list(&space.bucket, &folder);
+/// Has each object of a folder swept, by its key and its name there. How many of them are gone.
+async fn sweep_folder(
+    store: &Store,
+    space: &StateSpace,
+    folder: &str,
+    sweep: impl AsyncFn(&str, &str) -> Result<bool, Box<Unswept>>,
+    tell: &mut impl FnMut(Unswept),
+) -> u64 {
+    let mut swept = 0;
+    let pages = store.list(&space.bucket, folder);
     pin_mut!(pages);
     while let Some(page) = pages.next().await {
         let page = match page {
             Ok(page) => page,
             Err(error) => {
-                tell(unswept(&folder, error));
+                tell(unswept(folder, error));
                 break;
             }
         };
         for Object { key, .. } in page {
-            let name = key.strip_prefix(&folder).unwrap_or_default();
-            match sweep_trace(store, space, &key, name).await {
+            let name = key.strip_prefix(folder).unwrap_or_default();
+            match sweep(&key, name).await {
                 Ok(is_swept) => swept += u64::from(is_swept),
                 Err(failed) => tell(*failed),
             }
@@ -200,34 +209,21 @@ async fn sweep_trace(
     })
 }
 
-async fn sweep_packages(store: &Store, space: &StateSpace, tell: &mut impl FnMut(Unswept)) -> u64 {
-    let (folder, mut swept) = (space.packages(), 0);
-    let pages = store.list(&space.bucket, &folder);
-    pin_mut!(pages);
-    while let Some(page) = pages.next().await {
-        let page = match page {
-            Ok(page) => page,
-            Err(error) => {
-                tell(unswept(&folder, error));
-                break;
-            }
-        };
-        for Object { key, .. } in page {
-            let name = key.strip_prefix(&folder).unwrap_or_default();
-            let removed = async {
-                if is_alive(store, space, name.strip_suffix(".zip")).await? {
-                    return Ok(false);
-                }
-                store.delete(&space.bucket, &key).await?;
-                Ok(true)
-            };
-            match removed.await {
-                Ok(is_removed) => swept += u64::from(is_removed),
-                Err(error) => tell(unswept(&key, error)),
-            }
+/// Whether there was an archive of a link that is gone, and is not there any more.
+async fn sweep_package(
+    store: &Store,
+    space: &StateSpace,
+    key: &str,
+    name: &str,
+) -> Result<bool, Box<Unswept>> {
+    let swept = async {
+        if is_alive(store, space, name.strip_suffix(".zip")).await? {
+            return Ok(false);
         }
-    }
-    swept
+        store.delete(&space.bucket, key).await?;
+        Ok(true)
+    };
+    swept.await.map_err(|error| Box::new(unswept(key, error)))
 }
 
 fn unswept(key: &str, error: StoreError) -> Unswept {
