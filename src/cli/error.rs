@@ -204,9 +204,6 @@ pub enum CliError {
     Interrupted,
 }
 
-/// What may be done where nothing matches.
-pub(super) const EVERYTHING: &str = "; --include '*' takes every object";
-
 fn issue_hint(error: &IssueError) -> &'static str {
     match error {
         IssueError::Freeze(FreezeError::NothingSelected(sought)) => hint(sought),
@@ -221,11 +218,12 @@ fn download_hint(error: &DownloadError) -> &'static str {
     }
 }
 
-fn hint(sought: &Sought) -> &'static str {
+/// What may be done where nothing matches.
+pub(super) fn hint(sought: &Sought) -> &'static str {
     if sought.is_everything() {
         ""
     } else {
-        EVERYTHING
+        "; --include '*' takes every object"
     }
 }
 

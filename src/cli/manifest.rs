@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::error::EVERYTHING;
+use super::error::hint;
 use super::open::{DEFAULT_URL, open};
 use super::{CliError, S3Url, output};
 use crate::config::{RunArgs, StoreArgs, serve};
@@ -66,12 +66,7 @@ pub async fn run(args: ManifestArgs) -> Result<(), CliError> {
     let published = publish(&opened.store, &selection, &options).await?;
     if published.count == 0 {
         let sought = selection.sought();
-        let hint = if sought.is_everything() {
-            ""
-        } else {
-            EVERYTHING
-        };
-        output::note(&format!("the manifest is empty: {sought}{hint}"));
+        output::note(&format!("the manifest is empty: {sought}{}", hint(&sought)));
     }
     if let Some(warning) = &published.warning {
         output::note(&format!("warning: {warning}"));
