@@ -10,10 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::cli::CliError;
-
-/// What the name of an archive begins with while it is written. The embedded store neither lists nor serves such files: the
-/// archive may lie in the folder that it is made of.
-const TEMP_PREFIX: &str = ".sheaf-tmp-";
+use crate::store::embedded::TEMP_PREFIX;
 
 /// Frames between the store and the disk. The disk is the faster one, as a rule.
 const QUEUE: usize = 8;
@@ -119,7 +116,8 @@ fn write_all(to: &mut impl Write, mut queue: mpsc::Receiver<Bytes>) -> io::Resul
     to.flush()
 }
 
-/// Temporary files are private by default; an archive has the permissions of any other file.
+/// Temporary files are private by default; an archive has the permissions of any other file. It may lie in the folder that it
+/// is made of, and must not be listed there meanwhile.
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMP_PREFIX).suffix(".part");

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
-/// What the names of our unfinished files in the served folder start with. They are never listed nor served.
-pub(super) const TEMP_PREFIX: &str = ".sheaf-tmp-";
+/// What the names of unfinished files in the served folder start with. They are never listed nor served.
+pub const TEMP_PREFIX: &str = ".sheaf-tmp-";
 
 /// The longest name of a file, in bytes, that common file systems take.
 const MAX_NAME: usize = 255;

@@ -68,6 +68,7 @@ use disk::Disk;
 pub use error::EmbeddedError;
 use error::OpError;
 use index::Index;
+pub use keys::TEMP_PREFIX;
 use publish::Condition;
 use record::{Record, Sidecars, Stamp};
 
