@@ -61,6 +61,7 @@ The binary is the whole function: put it beside a script `bootstrap` of one line
 Events:
   {\"bucket\": \"my-bucket\", \"prefix\": \"reports/2025/\", \"include\": [\"*.pdf\"], \"expires_in\": 3600}
   {\"bucket\": \"my-bucket\", \"prefixes\": [\"a/\", \"b/\"]}
+  (the whole bucket is \"prefix\": \"\"; without a prefix an event is refused unless PREFIX is set)
   the notification of an S3 event: each object gets a presigned URL
   a request over HTTP, by API Gateway or a function URL: the API of `sheaf serve`, whose options are taken here too
   (SHEAF_API_KEYS must be set, SHEAF_LINK_KEYS and SHEAF_PUBLIC_URL for links)")]

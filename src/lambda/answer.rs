@@ -25,7 +25,7 @@ pub struct Function {
     pub store: Store,
     /// The bucket of events that name none.
     pub bucket: Option<Bucket>,
-    /// The prefix of events that name none.
+    /// The prefix of events that name none; where it is empty, they must name one.
     pub prefix: String,
     /// How manifests are made.
     pub options: PublishOptions,
@@ -74,6 +74,12 @@ pub enum Failed {
     /// It names no bucket, and there is none by default.
     #[error("the event names no bucket: add \"bucket\", or set BUCKET_NAME")]
     NoBucket,
+    /// It names no prefix, and there is none by default: fields of others are let be, and a misspelled `prefix` looks like
+    /// one. What it would hand out is the whole bucket.
+    #[error(
+        "the event names no prefix: add \"prefix\" (\"\" is the whole bucket) or \"prefixes\", or set PREFIX"
+    )]
+    NoPrefix,
     /// Its bucket is none.
     #[error(transparent)]
     Bucket(#[from] InvalidBucket),
@@ -109,6 +115,7 @@ impl Failed {
         match self {
             Failed::Event(_) => "InvalidEvent",
             Failed::NoBucket => "NoBucket",
+            Failed::NoPrefix => "NoPrefix",
             Failed::Site { .. } | Failed::NoServer(_) => "NoServer",
             Failed::Bucket(_) | Failed::Selection(_) | Failed::ManyPrefixes { .. } => {
                 "InvalidSelection"
@@ -217,7 +224,9 @@ impl Function {
             Some(name) => Bucket::new(name)?,
             None => self.bucket.clone().ok_or(Failed::NoBucket)?,
         };
-        let prefix = prefix.or(wanted.prefix.as_deref()).unwrap_or(&self.prefix);
+        let default = Some(self.prefix.as_str()).filter(|prefix| !prefix.is_empty());
+        let prefix = prefix.or(wanted.prefix.as_deref()).or(default);
+        let prefix = prefix.ok_or(Failed::NoPrefix)?;
         Ok(Selection::new(bucket, prefix, &wanted.include)?)
     }
 

@@ -78,7 +78,7 @@ impl Event {
                 .collect::<Result<_, _>>()
                 .map(Event::Objects);
         }
-        // Fields of others are let be: a state machine passes its own on.
+        // Fields of others are let be: a state machine passes its own on. So no field that matters may be left out unseen.
         let wanted: Wanted = read(event)?;
         match event.get("prefixes").filter(|prefixes| !prefixes.is_null()) {
             Some(prefixes) => Ok(Event::Manifests(wanted, read(prefixes)?)),

@@ -36,6 +36,8 @@ async fn events_are_answered_one_after_the_other() {
         json!({"bucket": "bench", "prefixes": ["a/", "b/"], "include": "*"}),
         json!({"bucket": "!"}),
         json!({"prefix": "a/"}),
+        json!({"bucket": "bench", "prefx": "a/"}),
+        json!({"bucket": "bench", "prefix": ""}),
         json!({"Records": [{"s3": {"bucket": {"name": "bench"}, "object": {"key": "b/1+2.pdf"}}}]}),
     ])
     .await;
@@ -73,6 +75,14 @@ async fn events_are_answered_one_after_the_other() {
             .contains("BUCKET_NAME")
     );
 
+    // Nobody is handed a whole bucket for a slip of the pen.
+    let told = api.told().await;
+    assert_eq!(told.body["errorType"], "NoPrefix");
+    let message = told.body["errorMessage"].as_str().unwrap();
+    assert!(message.contains("\"prefix\""), "{message}");
+    let told = api.told().await;
+    assert_eq!(body(&told.body, 200)["count"], 3);
+
     let told = api.told().await;
     let signed = body(&told.body, 200);
     assert_eq!(signed["urls"][0]["key"], "b/1 2.pdf");
@@ -90,7 +100,7 @@ async fn events_are_answered_one_after_the_other() {
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect();
     let metrics = lines.iter().filter(|line| line["_aws"].is_object());
-    assert_eq!(metrics.count(), 3, "{}", ended.stderr);
+    assert_eq!(metrics.count(), 4, "{}", ended.stderr);
     let logged = lines
         .iter()
         .find(|line| line["request_id"] == "request-0")
