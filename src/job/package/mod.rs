@@ -13,6 +13,7 @@
 //! | `begin.rs` | the upload: begun, or found again |
 //! | `run.rs` | which parts are done when |
 //! | `part.rs` | one part |
+//! | `outlet.rs` | its bytes on their way out, and whether the store takes them |
 //! | `known.rs` | what is done, and the CRC-32s of what lies in several parts |
 //! | `finish.rs` | putting the parts together |
 //! | `verify.rs` | reading the archive back |
@@ -24,6 +25,7 @@
 mod begin;
 mod finish;
 mod known;
+mod outlet;
 mod part;
 pub mod plan;
 mod probe;

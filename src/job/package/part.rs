@@ -3,12 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::{Either, select};
-use tokio::sync::mpsc;
 
 use super::Job;
 use super::known::PartChecksums;
+use super::outlet::{Outlet, Stalled};
 use super::plan::{Part, Source};
 use crate::download::DownloadError;
 use crate::download::passage::Passage;
@@ -22,12 +21,6 @@ const TRIES: u32 = 6;
 
 /// How often, and how many times, a part without memory asks for it.
 const ADMISSION: (Duration, u32) = (Duration::from_millis(500), 120);
-
-/// How long the store may take no byte of a part.
-const STALL: Duration = Duration::from_secs(60);
-
-/// Frames that wait for the store.
-const FRAMES: usize = 2;
 
 impl Job {
     /// Does a part, however often that takes.
@@ -83,7 +76,7 @@ impl Job {
             part.range.clone(),
             share,
         );
-        let (frames, bytes) = mpsc::channel::<Bytes>(FRAMES);
+        let (outlet, bytes) = Outlet::new();
         let mut counted = Counted {
             job: self,
             bytes: 0,
@@ -91,14 +84,14 @@ impl Job {
         let pump = async {
             while let Some(frame) = passage.next().await? {
                 let length = frame.len() as u64;
-                match tokio::time::timeout(STALL, frames.send(frame)).await {
-                    Ok(Ok(())) => counted.advance(length),
-                    // The store has answered, and does not want more.
-                    Ok(Err(_)) => break,
-                    Err(_) => return Err(self.stalled().into()),
+                let put = outlet.put(frame).await;
+                if !put.map_err(|stalled| self.stalled(&stalled))? {
+                    break;
                 }
+                counted.advance(length);
             }
-            Ok::<_, Failure>(())
+            let finished = outlet.finish().await;
+            Ok::<_, Failure>(finished.map_err(|stalled| self.stalled(&stalled))?)
         };
         let sending = self.upload.send(number, part.len(), bytes);
         let stored = match select(std::pin::pin!(pump), std::pin::pin!(sending)).await {
@@ -127,9 +120,9 @@ impl Job {
         Ok(self.budget.admit()?)
     }
 
-    fn stalled(&self) -> StoreError {
+    fn stalled(&self, stalled: &Stalled) -> StoreError {
         let kind = StoreErrorKind::Unreachable {
-            reason: format!("it took no byte for {} s", STALL.as_secs()),
+            reason: stalled.to_string(),
         };
         let target = &self.order.target;
         StoreError::new("UploadPart", &target.bucket, Some(&target.key), kind)
