@@ -11,17 +11,16 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::listen::listen;
+use super::open::{Opened, open_place};
 use super::serve::Server;
 use super::{CliError, output};
-use crate::config::{Environment, Place, ServeArgs, ServeConfig, StoreConfig, Switch};
+use crate::config::{Environment, ServeArgs, ServeConfig, StoreConfig, Switch};
 use crate::http::{Listeners, TrustedProxies};
 use crate::lambda::answer::Site;
 use crate::lambda::relay::{self, Reply};
 use crate::lambda::{Answer, Function, Mode, Relay, runtime};
 use crate::manifest::PublishOptions;
 use crate::size::ByteSize;
-use crate::store::Store;
-use crate::store::embedded::EmbeddedStore;
 
 /// Where the server of a function listens: nobody needs to know.
 const HERE: &str = "127.0.0.1:0";
@@ -91,7 +90,8 @@ pub struct InvokeArgs {
 }
 
 impl FunctionArgs {
-    async fn open(&self) -> Result<Function, CliError> {
+    /// The function, and why its presigned URLs do not work yet, if they do not.
+    async fn open(&self) -> Result<(Function, Option<String>), CliError> {
         let serve = ServeArgs {
             listen: HERE.to_owned(),
             admin_listen: None,
@@ -106,18 +106,13 @@ impl FunctionArgs {
             config.queue.url = None;
         }
         let StoreConfig { place, options, .. } = &config.store;
-        let store = match place {
-            Place::Local { dir, state_dir } => {
-                Store::embedded(&EmbeddedStore::open(dir, state_dir)?, options)
-            }
-            Place::Remote => Store::connect(options).await?,
-        };
+        let Opened { store, warning, .. } = open_place(place, options).await?;
         let mode = match self.stream {
             true => Mode::Streamed(self.stream_max.bytes() as u64),
             false => Mode::Whole,
         };
         let is_open = self.serve.allow_anonymous || !config.api_keys.is_empty();
-        Ok(Function {
+        let function = Function {
             store,
             bucket: config.bucket.clone(),
             prefix: config.prefix.clone(),
@@ -138,7 +133,8 @@ impl FunctionArgs {
                     Ok(Relay::new(server, mode))
                 })
             }),
-        })
+        };
+        Ok((function, warning))
     }
 }
 
@@ -159,7 +155,7 @@ async fn start(config: ServeConfig) -> Result<String, CliError> {
 /// # Errors
 /// [`CliError::Runtime`] where there are no more to be had.
 pub async fn run(args: LambdaArgs) -> Result<(), CliError> {
-    let function = args.function.open().await?;
+    let (function, _) = args.function.open().await?;
     Ok(runtime::run(&args.runtime_api, &function).await?)
 }
 
@@ -173,12 +169,17 @@ pub async fn invoke(args: InvokeArgs) -> Result<(), CliError> {
         path: args.event.clone(),
         reason: error.to_string(),
     })?;
-    let function = args.function.open().await?;
+    let (function, warning) = args.function.open().await?;
     let answer = function.answer(&event, None).await;
     let failed = |failed| CliError::Invocation {
         failed: Box::new(failed),
     };
-    match answer.map_err(failed)? {
+    let answer = answer.map_err(failed)?;
+    // A server of its own has answered what came over HTTP.
+    if let (Some(warning), Answer::Result(_)) = (&warning, &answer) {
+        output::note(warning);
+    }
+    match answer {
         Answer::Result(result) | Answer::Http(Reply::Whole(result)) => output::result(&result),
         Answer::Http(Reply::Streamed { prelude, mut body }) => {
             output::result(&prelude)?;

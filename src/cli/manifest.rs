@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::error::hint;
-use super::open::{DEFAULT_URL, open};
+use super::open::open;
 use super::{CliError, S3Url, output};
 use crate::config::{RunArgs, StoreArgs, serve};
 use crate::manifest::{PublishOptions, Selection, publish};
@@ -71,13 +71,8 @@ pub async fn run(args: ManifestArgs) -> Result<(), CliError> {
     if let Some(warning) = &published.warning {
         output::note(&format!("warning: {warning}"));
     }
-    if opened.needs_server {
-        let at = args.store.public_endpoint.as_deref().unwrap_or(DEFAULT_URL);
-        let dir = args.store.local.unwrap_or_default();
-        output::note(&format!(
-            "no server of this folder is running: the URLs work only while `sheaf serve --local {}` does, reachable as {at}",
-            dir.display()
-        ));
+    if let Some(warning) = &opened.warning {
+        output::note(warning);
     }
     output::result(&published)
 }

@@ -7,15 +7,15 @@ use crate::store::embedded::{self, EmbeddedStore};
 use crate::store::{Store, StoreOptions};
 
 /// Where `sheaf serve` listens unless told otherwise.
-pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 /// A store for one command.
 #[derive(Debug)]
 pub struct Opened {
     /// The store.
     pub store: Store,
-    /// Presigned URLs work only once a server serves the folder.
-    pub needs_server: bool,
+    /// Why presigned URLs do not work yet: no server serves the folder.
+    pub warning: Option<String>,
     /// Under which name clients reach the server of the folder.
     pub site: Option<String>,
 }
@@ -26,40 +26,54 @@ pub struct Opened {
 /// [`CliError::Config`] and [`CliError::OtherBucket`] are mistakes of usage.
 pub async fn open(args: &StoreArgs, url: &S3Url) -> Result<Opened, CliError> {
     let StoreConfig { place, options, .. } = args.check(Environment::of_process())?;
-    let Place::Local { dir, state_dir } = place else {
-        let store = Store::connect(&options).await?;
-        return Ok(Opened {
-            store,
-            needs_server: false,
-            site: None,
-        });
-    };
-    if url.bucket.as_str() != embedded::BUCKET {
+    if matches!(place, Place::Local { .. }) && url.bucket.as_str() != embedded::BUCKET {
         return Err(CliError::OtherBucket {
             prefix: url.prefix.clone(),
         });
     }
-    let folder = EmbeddedStore::open(&dir, &state_dir)?;
+    open_place(&place, &options).await
+}
+
+/// Opens the store of a place.
+///
+/// # Errors
+/// [`CliError`] says why there is none.
+pub async fn open_place(place: &Place, options: &StoreOptions) -> Result<Opened, CliError> {
+    let Place::Local { dir, state_dir } = place else {
+        let store = Store::connect(options).await?;
+        return Ok(Opened {
+            store,
+            warning: None,
+            site: None,
+        });
+    };
+    let folder = EmbeddedStore::open(dir, state_dir)?;
     let named = |name: &str| StoreOptions {
         public_endpoint: Some(options.public_endpoint.clone().unwrap_or(name.to_owned())),
         ..options.clone()
     };
-    Ok(match ServerRecord::find(&state_dir, &dir) {
-        // Its certificate is for the name that clients know, and not for this machine's.
-        Some(server) if server.url.starts_with("https://") => Opened {
-            store: Store::embedded(&folder, &named(&server.public_url)),
-            needs_server: false,
-            site: Some(server.site),
-        },
-        Some(server) => Opened {
-            store: Store::embedded_elsewhere(&folder, &server.url, &named(&server.public_url))?,
-            needs_server: false,
-            site: Some(server.site),
-        },
-        None => Opened {
+    let Some(server) = ServerRecord::find(state_dir, dir) else {
+        let at = options.public_endpoint.as_deref().unwrap_or(DEFAULT_URL);
+        let warning = format!(
+            "no server of this folder is running: the URLs work only while `sheaf serve --local {}` does, reachable as {at}",
+            dir.display()
+        );
+        return Ok(Opened {
             store: Store::embedded(&folder, &named(DEFAULT_URL)),
-            needs_server: true,
+            warning: Some(warning),
             site: None,
-        },
+        });
+    };
+    let options = named(&server.public_url);
+    // Its certificate is for the name that clients know, and not for this machine's.
+    let store = if server.url.starts_with("https://") {
+        Store::embedded(&folder, &options)
+    } else {
+        Store::embedded_elsewhere(&folder, &server.url, &options)?
+    };
+    Ok(Opened {
+        store,
+        warning: None,
+        site: Some(server.site),
     })
 }

@@ -121,13 +121,27 @@ async fn manifests_use_the_server_of_their_folder() {
         file.headers["content-disposition"],
         "attachment; filename=\"a b.pdf\""
     );
+    // An event on this machine is answered with URLs of the same server.
+    place.write("event.json", r#"{"prefix": ""}"#);
+    let invoke = ["invoke", "event.json", "--local", "bucket"];
+    let invoked = place.run(&invoke).await;
+    assert!(!invoked.stderr.contains("no server"), "{}", invoked.stderr);
+    let answer = invoked.result();
+    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    let manifest_url = body["manifest_url"].as_str().unwrap();
+    assert_eq!(fetch("GET", manifest_url, &[]).await.unwrap().status, 200);
+
     let tampered = url.replace("X-Amz-Expires=900", "X-Amz-Expires=901");
     assert_eq!(fetch("GET", &tampered, &[]).await.unwrap().status, 403);
 
     server.signal("TERM");
     assert_eq!(server.ended().await.code, Some(0));
-    let after = place.run(&manifest).await;
-    assert!(after.stderr.contains("no server of this folder is running"));
+    for command in [&manifest[..], &invoke] {
+        let after = place.run(command).await;
+        assert!(after.stderr.contains("no server of this folder is running"));
+        let answer = String::from_utf8(after.stdout).unwrap();
+        assert!(answer.contains("http://127.0.0.1:8080/local/"), "{answer}");
+    }
 }
 
 #[cfg(unix)]
