@@ -41,7 +41,7 @@ fn main() -> Result<()> {
         return Ok(());
     };
     let times = if quick { 3 } else { 21 };
-    let program = fs::metadata(env!("CARGO_BIN_EXE_sheaf"))?;
+    let program = fs::metadata(support::sheaf::program())?;
     println!("the program: {:.1} MB", program.len() as f64 / 1e6);
     let store = rig::start_store(
         Plan::Same {

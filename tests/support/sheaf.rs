@@ -38,11 +38,16 @@ pub fn state_in(home: &Path) -> PathBuf {
     home.join("state")
 }
 
+/// The file of the binary: Cargo's, or the one that `SHEAF_TEST_PROGRAM` names.
+pub fn program() -> PathBuf {
+    let named = std::env::var_os("SHEAF_TEST_PROGRAM");
+    named.map_or(env!("CARGO_BIN_EXE_sheaf").into(), PathBuf::from)
+}
+
 impl Sheaf {
-    /// The binary, or the one that `SHEAF_TEST_PROGRAM` names, with nothing of the environment.
+    /// The binary, with nothing of the environment.
     pub fn bare() -> Sheaf {
-        let program = std::env::var_os("SHEAF_TEST_PROGRAM");
-        let mut command = Command::new(program.unwrap_or(env!("CARGO_BIN_EXE_sheaf").into()));
+        let mut command = Command::new(program());
         command.env_clear();
         Sheaf(command)
     }
