@@ -8,7 +8,7 @@ COPY .ci/dist .ci/dist
 COPY src src
 # Cargo wants to see every target that the manifest names.
 COPY benches benches
-# `dist` is built twice, and guided by what was seen between. `release` takes a third of the time, and makes a larger program.
+# `dist` is built twice, and guided by what was seen between. `release` takes half of the time, and makes a larger program.
 ARG PROFILE=dist
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
     if [ "$PROFILE" = dist ]; then .ci/dist /installed/bin/sheaf; \
