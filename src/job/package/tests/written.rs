@@ -77,6 +77,18 @@ async fn a_little_is_streamed_unless_copying_is_asked_for() {
     place.nothing_is_left().await;
 }
 
+/// Where it may replace what stands at the target, it does.
+async fn replaces(place: &Place, order: Order, desk: &Desk) {
+    let replacing = Order {
+        replace: true,
+        ..order
+    };
+    package(&place.means, &replacing, small_parts(), desk)
+        .await
+        .unwrap();
+    assert!(place.object(KEY).await.unwrap() == place.streamed(&replacing).await);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_stands_is_found_and_what_is_another_object_is_not_touched() {
     let place = Place::new();
@@ -112,14 +124,7 @@ async fn what_stands_is_found_and_what_is_another_object_is_not_touched() {
         .unwrap_err();
     assert!(matches!(failure, Failure::Exists(_)) && !failure.can_pass());
     assert!(place.object(KEY).await.unwrap() == whole);
-    let replacing = Order {
-        replace: true,
-        ..other
-    };
-    package(&place.means, &replacing, small_parts(), &desk)
-        .await
-        .unwrap();
-    assert!(place.object(KEY).await.unwrap() == place.streamed(&replacing).await);
+    replaces(&place, other, &desk).await;
     place.nothing_is_left().await;
 }
 
@@ -140,14 +145,7 @@ async fn what_is_written_to_the_target_during_the_upload_is_not_touched() {
     assert!(matches!(failure, Failure::Exists(_)), "{failure}");
     assert!(place.object(KEY).await.as_ref() == Some(&newcomer));
     place.nothing_is_left().await;
-    let replacing = Order {
-        replace: true,
-        ..order
-    };
-    package(&place.means, &replacing, small_parts(), &desk)
-        .await
-        .unwrap();
-    assert!(place.object(KEY).await.unwrap() == place.streamed(&replacing).await);
+    replaces(&place, order, &desk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
