@@ -48,23 +48,24 @@ pub async fn open_place(place: &Place, options: &StoreOptions) -> Result<Opened,
         });
     };
     let folder = EmbeddedStore::open(dir, state_dir)?;
-    let named = |name: &str| StoreOptions {
-        public_endpoint: Some(options.public_endpoint.clone().unwrap_or(name.to_owned())),
+    let server = ServerRecord::find(state_dir, dir);
+    let known = server.as_ref().map_or(DEFAULT_URL, |it| &it.public_url);
+    let at = options.public_endpoint.as_deref().unwrap_or(known);
+    let options = StoreOptions {
+        public_endpoint: Some(at.to_owned()),
         ..options.clone()
     };
-    let Some(server) = ServerRecord::find(state_dir, dir) else {
-        let at = options.public_endpoint.as_deref().unwrap_or(DEFAULT_URL);
+    let Some(server) = &server else {
         let warning = format!(
             "no server of this folder is running: the URLs work only while `sheaf serve --local {}` does, reachable as {at}",
             dir.display()
         );
         return Ok(Opened {
-            store: Store::embedded(&folder, &named(DEFAULT_URL)),
+            store: Store::embedded(&folder, &options),
             warning: Some(warning),
             site: None,
         });
     };
-    let options = named(&server.public_url);
     // Its certificate is for the name that clients know, and not for this machine's.
     let store = if server.url.starts_with("https://") {
         Store::embedded(&folder, &options)
@@ -74,6 +75,6 @@ pub async fn open_place(place: &Place, options: &StoreOptions) -> Result<Opened,
     Ok(Opened {
         store,
         warning: None,
-        site: Some(server.site),
+        site: Some(server.site.clone()),
     })
 }
