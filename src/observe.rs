@@ -6,8 +6,7 @@ use std::io::IsTerminal;
 use std::str::FromStr;
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{ParseError, filter_fn};
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -59,10 +58,10 @@ impl FromStr for LogFormat {
 /// # Errors
 /// Where `filter` is no list of directives like `warn,sheaf=debug`.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(format!("{filter},{NEVER}"))?;
+    let filter: Targets = format!("{filter},{NEVER}").parse()?;
     let terminal = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(std::io::stderr);
     let json = match format {
         LogFormat::Json => true,
@@ -73,10 +72,10 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
     // A logger that is set already is as good as this one.
     let _ = if json {
         let lines = lines.json().flatten_event(true).with_current_span(false);
-        lines.finish().with(secretive).try_init()
+        lines.finish().with(filter).with(secretive).try_init()
     } else {
         let lines = lines.with_ansi(terminal);
-        lines.finish().with(secretive).try_init()
+        lines.finish().with(filter).with(secretive).try_init()
     };
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Which log lines are written: raw options of [`observe`].
 
 use clap::Args;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use crate::config::Environment;
 use crate::observe::{self, DEFAULT_FILTER, LogFormat};
@@ -39,7 +39,7 @@ pub struct LogArgs {
 }
 
 fn filter(text: &str) -> Result<String, String> {
-    match EnvFilter::builder().parse(text) {
+    match text.parse::<Targets>() {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(error.to_string()),
     }

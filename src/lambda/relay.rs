@@ -5,6 +5,7 @@
 //! What is added here is the function's bound: an answer that is larger than Lambda passes on is refused before its first
 //! byte, as far as its length can be known then, and breaks visibly otherwise.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +13,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, BodyStream, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -37,6 +39,9 @@ const ENTRY: u64 = 2 * 1024 + 256;
 /// The live archive, whose length nobody knows beforehand.
 const LIVE: &str = "/v1/zip";
 
+/// The body of a request: of one type, so that there is one client.
+pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
 /// How answers travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -49,7 +54,7 @@ pub enum Mode {
 /// The way to the server.
 #[derive(Clone, Debug)]
 pub struct Relay {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpConnector, Body>,
     /// Its origin, without a slash.
     server: String,
     mode: Mode,
@@ -157,7 +162,7 @@ impl Relay {
     }
 
     async fn ask(&self, event: HttpEvent) -> Result<Response<Incoming>, NoServer> {
-        let mut request = Request::new(Full::from(event.body));
+        let mut request = Request::new(Body::new(Full::from(event.body)));
         *request.method_mut() = event.method;
         *request.headers_mut() = event.headers;
         // Its length is that of the body here, whatever it was on its way to the gateway.

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::client::legacy::Client;
@@ -19,7 +18,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
-use super::relay::{Reply, Unfinished};
+use super::relay::{Body, Reply, Unfinished};
 use super::{Answer, Failed, Function};
 
 /// The version of the API.
@@ -60,8 +59,6 @@ const STREAMED: &str = "application/vnd.awslambda.http-integration-response";
 /// The trailers that say that a streamed answer is not whole. Source: as above.
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 const ERROR_BODY: &str = "lambda-runtime-function-error-body";
-
-type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// The API of one host.
 struct Api {

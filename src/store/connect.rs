@@ -1,6 +1,6 @@
 //! From options to a [`Store`]: the AWS chain of credentials, the endpoint, and one bounded connection pool.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +15,6 @@ use aws_sdk_s3::config::{
     SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::types::RequestPayer;
-use aws_smithy_http_client::pool::{Client as PooledClient, ConnectionPool};
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
@@ -31,9 +28,11 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::Semaphore;
 
 use super::Store;
+use super::dial::Dialer;
 use super::embedded::EmbeddedStore;
-use super::fetch::{Dialer, FetchLimits, Fetcher, Transport};
+use super::fetch::{FetchLimits, Fetcher, Transport};
 use super::identity::Kept;
+use super::network::Network;
 use crate::measure;
 
 /// Where neither the options nor the AWS chain name a region.
@@ -98,12 +97,6 @@ pub enum Identity {
 /// Why a store cannot be reached at all.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The connection pool could not be set up.
-    #[error("cannot set up connections to the store: {reason}")]
-    Pool {
-        /// What the HTTP client says.
-        reason: String,
-    },
     /// The file of root certificates cannot be read, or holds none.
     #[error("no root certificates (PEM) can be read from {path}: {reason}")]
     CaFile {
@@ -120,9 +113,9 @@ impl Store {
     /// Credentials are refreshed before they expire.
     ///
     /// # Errors
-    /// [`ConnectError`] where TLS cannot be set up.
+    /// [`ConnectError`] where the file of root certificates is of no use.
     pub async fn connect(options: &StoreOptions) -> Result<Store, ConnectError> {
-        let http = http_client(options)?;
+        let (http, transport) = over_sockets(options)?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
         let mut profile_region = ProfileFileRegionProvider::builder();
         if let Identity::Profile(name) = &options.identity {
@@ -162,7 +155,7 @@ impl Store {
             config,
             shared.credentials_provider(),
             http,
-            Transport::Network(Dialer::new(options.ca_file.as_deref())),
+            transport,
             options,
         ))
     }
@@ -180,7 +173,7 @@ impl Store {
     /// Reaches the embedded store of another process at `endpoint`, with the credentials that both share.
     ///
     /// # Errors
-    /// [`ConnectError`] where the connection pool cannot be set up.
+    /// [`ConnectError`] where the file of root certificates is of no use.
     pub fn embedded_elsewhere(
         store: &EmbeddedStore,
         endpoint: &str,
@@ -190,12 +183,8 @@ impl Store {
             endpoint: Some(endpoint.to_owned()),
             ..options.clone()
         };
-        Ok(Store::build_embedded(
-            store,
-            http_client(&options)?,
-            Transport::Network(Dialer::new(options.ca_file.as_deref())),
-            &options,
-        ))
+        let (http, transport) = over_sockets(&options)?;
+        Ok(Store::build_embedded(store, http, transport, &options))
     }
 
     fn build_embedded(
@@ -304,48 +293,12 @@ impl Store {
     }
 }
 
-fn http_client(options: &StoreOptions) -> Result<SharedHttpClient, ConnectError> {
-    let failed = |reason: String| ConnectError::Pool { reason };
-    let mut builder = ConnectionPool::builder()
-        .max_connections_per_host(options.max_connections)
-        .tcp_nodelay(true)
-        .proxy_config(ProxyConfig::from_env())
-        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring));
-    if let Some(path) = &options.ca_file {
-        builder = builder.tls_context(trusting(path)?);
-    }
-    let pool = builder
-        .build_https()
-        .map_err(|error| failed(error.to_string()))?;
-    let client = PooledClient::new(&pool).map_err(|error| failed(error.to_string()))?;
-    Ok(SharedHttpClient::new(client))
+/// The SDK's way to the store, and that of reads.
+fn over_sockets(options: &StoreOptions) -> Result<(SharedHttpClient, Transport), ConnectError> {
+    let dialer = Dialer::new(options.ca_file.as_deref())?;
+    let network = Network::new(dialer.clone(), options.max_connections);
+    Ok((SharedHttpClient::new(network), Transport::Network(dialer)))
 }
-
-/// The system's root certificates and those of a file.
-fn trusting(path: &Path) -> Result<TlsContext, ConnectError> {
-    let unusable = |reason: String| ConnectError::CaFile {
-        path: path.to_owned(),
-        reason,
-    };
-    let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-    // The TLS library would panic over a file without a certificate, and only at the first connection.
-    if !pem
-        .windows(CERTIFICATE.len())
-        .any(|text| text == CERTIFICATE)
-    {
-        return Err(unusable("it holds no certificate".to_owned()));
-    }
-    let trust = TrustStore::default()
-        .with_native_roots(true)
-        .with_pem_certificate(pem);
-    TlsContext::builder()
-        .with_trust_store(trust)
-        .build()
-        .map_err(|error| unusable(error.to_string()))
-}
-
-/// The line that begins a certificate. Source: RFC 7468, section 5.1.
-const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Counts what goes out, each try by itself.
 #[derive(Debug)]

@@ -10,6 +10,8 @@
 //! | [`versions`] | ListObjectVersions: what is the latest |
 //! | [`object`] | GetObject and HeadObject, pinned to an ETag |
 //! | `fetch` | object bodies, past the SDK |
+//! | `network` | the SDK's requests over sockets |
+//! | `dial` | new connections: TCP, TLS, proxies |
 //! | [`checksum`] | HeadObject of a key, checksums of parts |
 //! | [`state`] | sheaf's own objects, whole |
 //! | [`upload`] | PutObject, multipart uploads that leave nothing behind |
@@ -23,12 +25,14 @@
 pub mod allowed;
 pub mod checksum;
 pub mod connect;
+mod dial;
 pub mod embedded;
 pub mod error;
 mod fetch;
 pub mod folder;
 mod identity;
 pub mod list;
+mod network;
 pub mod object;
 pub mod parts;
 pub mod patience;

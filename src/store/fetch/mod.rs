@@ -17,7 +17,6 @@
 //! | [`place`] | where a bucket's objects are |
 //! | [`sign`] | Signature Version 4, pure |
 //! | [`request`] | one GetObject as text |
-//! | [`dial`] | new connections: TCP, TLS, proxies |
 //! | [`pool`] | connections that wait for their next request |
 //! | [`wire`] | HTTP/1.1 on one connection |
 //! | [`block`] | the memory that bodies are read into |
@@ -26,7 +25,6 @@
 
 mod answer;
 mod block;
-mod dial;
 mod framing;
 mod place;
 mod pool;
@@ -38,7 +36,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub(super) use answer::{Answer, Body};
-pub(super) use dial::Dialer;
 pub(super) use request::Asked;
 
 use aws_credential_types::Credentials;
@@ -46,6 +43,7 @@ use aws_credential_types::Credentials;
 use self::place::{Place, Places};
 use self::pool::{Pool, Pooled};
 use self::wire::{Head, Line};
+use super::dial::{Dialer, TimedOut};
 use super::embedded::EmbeddedStore;
 use super::error::innermost;
 use super::identity::Kept;
@@ -207,16 +205,8 @@ impl Fetcher {
                 return Ok(came);
             }
         }
-        let dialed =
-            tokio::time::timeout(shared.limits.connect_timeout, Box::pin(dialer.dial(place))).await;
-        let connection = dialed
-            .map_err(|_| StoreErrorKind::Unreachable {
-                reason: format!(
-                    "no connection within {} s",
-                    shared.limits.connect_timeout.as_secs_f32()
-                ),
-            })?
-            .map_err(|error| unreachable(&*error))?;
+        let dialed = Box::pin(dialer.dial(&place.origin, shared.limits.connect_timeout)).await;
+        let connection = dialed.map_err(|error| unreachable(&*error))?;
         let line = pool.open(connection);
         match self.ask(line, signed, asked, place, pool).await? {
             Ok(came) => Ok(came),
@@ -235,15 +225,13 @@ impl Fetcher {
     ) -> Result<Result<(Head, Pooled), wire::Broken>, StoreErrorKind> {
         let timeout = self.0.limits.read_timeout;
         measure::store_read();
-        let text = signed.text(line.forwarded().map(|further| (&**place, further)));
+        let text = signed.text(line.forwarded().map(|proxy| (&**place, proxy)));
         let exchanged = tokio::time::timeout(timeout, line.ask(&text, asked.expected())).await;
         match exchanged {
             Ok(Ok(head)) => Ok(Ok((head, Pooled::new(line, place, pool)))),
             Ok(Err(broken)) if broken.unanswered() => Ok(Err(broken)),
             Ok(Err(broken)) => Err(unreachable(&broken)),
-            Err(_) => Err(StoreErrorKind::Unreachable {
-                reason: format!("no answer within {} s", timeout.as_secs_f32()),
-            }),
+            Err(_) => Err(unreachable(&TimedOut::Answer(timeout))),
         }
     }
 }

@@ -13,7 +13,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::block::Blocks;
 use super::place::Place;
-use super::wire::{Broken, Connection, Line};
+use super::wire::{Broken, Line};
+use crate::store::dial::Connection;
 
 /// How long a connection waits. Stores and what stands in front of them close theirs after a minute or so.
 const IDLE: Duration = Duration::from_secs(30);

@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::place::Place;
 use super::sign::{EMPTY, Field, timestamp};
+use crate::store::dial::Forwarded;
 
 /// What stands for itself in a value of a query (RFC 3986, section 2.3: unreserved); everything else is encoded.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
@@ -117,12 +118,15 @@ impl Asked<'_> {
 }
 
 impl Signed<'_> {
-    /// As HTTP/1.1 has it. For a proxy that forwards it, in absolute form (RFC 9112, section 3.2.2), with the further
-    /// lines that the proxy wants.
-    pub(super) fn text(&self, forwarded: Option<(&Place, &str)>) -> String {
+    /// As HTTP/1.1 has it. For a proxy that forwards it, in absolute form (RFC 9112, section 3.2.2), with what the proxy
+    /// wants.
+    pub(super) fn text(&self, forwarded: Option<(&Place, &Forwarded)>) -> String {
         let origin = forwarded.map(|(place, _)| place.origin.to_string());
         let origin = origin.as_deref().unwrap_or_default().trim_end_matches('/');
-        let further = forwarded.map_or("", |(_, further)| further);
+        let authorization =
+            forwarded.and_then(|(_, proxy)| proxy.authorization.as_ref()?.to_str().ok());
+        let further = authorization.map(|value| format!("proxy-authorization: {value}\r\n"));
+        let further = further.as_deref().unwrap_or_default();
         let fields = self.headers.iter();
         let fields: usize = fields
             .map(|(name, value)| name.len() + value.len() + 4)
@@ -157,6 +161,8 @@ impl Signed<'_> {
 mod tests {
     use std::time::UNIX_EPOCH;
 
+    use http::HeaderValue;
+
     use super::*;
 
     fn place() -> Place {
@@ -184,7 +190,10 @@ mod tests {
         let text = signed.text(None);
         assert!(text.starts_with(expected), "{text}");
         assert!(text.ends_with("\r\n\r\n"));
-        let forwarded = signed.text(Some((&place, "proxy-authorization: Basic x\r\n")));
+        let proxy = Forwarded {
+            authorization: Some(HeaderValue::from_static("Basic x")),
+        };
+        let forwarded = signed.text(Some((&place, &proxy)));
         assert!(
             forwarded.starts_with("GET http://127.0.0.1:9000/b/a%20b/"),
             "{forwarded}"

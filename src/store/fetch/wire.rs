@@ -10,10 +10,11 @@ use std::task::{Context, Waker};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::block::{BLOCK, Blocks, HEAD_ROOM};
 use super::framing::{Chunked, NotHttp, Rest, lists, rest};
+use crate::store::dial::{Connection, Forwarded};
 
 /// The longest head that is taken, in bytes.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -35,18 +36,6 @@ static KEPT: [HeaderName; 8] = [
     HeaderName::from_static("x-amz-checksum-crc32"),
     HeaderName::from_static("x-amz-checksum-type"),
 ];
-
-/// A way to the store and back.
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for T {}
-
-/// A connection to a store, or to a proxy in front of it.
-pub(super) struct Connection {
-    pub(super) stream: Box<dyn Duplex>,
-    /// It ends at a proxy that wants to be told where requests go, with these further lines.
-    pub(super) forwarded: Option<String>,
-}
 
 /// One connection, and where it stands.
 pub(super) struct Line {
@@ -98,9 +87,9 @@ impl Line {
         }
     }
 
-    /// The further lines that a proxy wants, where this ends at one.
-    pub(super) fn forwarded(&self) -> Option<&str> {
-        self.connection.forwarded.as_deref()
+    /// What a proxy wants, where this ends at one.
+    pub(super) fn forwarded(&self) -> Option<&Forwarded> {
+        self.connection.forwarded.as_ref()
     }
 
     /// Whether another request can be sent: all of the last answer has come, and nothing else.
