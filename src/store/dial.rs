@@ -70,7 +70,7 @@ impl Dialer {
     /// A dialer that trusts the system's certificates and those of `ca_file` (PEM), and heeds the environment's proxies.
     ///
     /// # Errors
-    /// [`ConnectError`] where the file cannot be read, or holds no certificate, or one that cannot be used.
+    /// [`ConnectError`] where the file cannot be read, or holds no certificate that can be a root.
     pub(super) fn new(ca_file: Option<&Path>) -> Result<Dialer, ConnectError> {
         let mut http = HttpConnector::new();
         // The scheme decides over TLS, not over whether there is a connection.
@@ -234,18 +234,19 @@ fn configured(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// The certificates of a file, each of which can be a root; or what is wrong with it.
+/// The certificates of a file that can be roots, or what is wrong with it. Such files are often the whole system's, and have
+/// a broken one among many.
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut found = Vec::new();
     let all = CertificateDer::pem_file_iter(file).map_err(|error| reason(&error))?;
     for certificate in all {
         let certificate = certificate.map_err(|error| reason(&error))?;
-        let usable = RootCertStore::empty().add(certificate.clone());
-        usable.map_err(|error| error.to_string())?;
-        found.push(certificate);
+        if RootCertStore::empty().add(certificate.clone()).is_ok() {
+            found.push(certificate);
+        }
     }
     if found.is_empty() {
-        return Err("it holds no certificate".to_owned());
+        return Err("it holds no certificate that can be a root".to_owned());
     }
     Ok(found)
 }
@@ -255,5 +256,25 @@ fn reason(error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => error.to_string(),
         error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BROKEN: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
+    #[test]
+    fn a_broken_certificate_among_others_is_left_out() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let sound = made.cert.pem();
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("roots.pem");
+        std::fs::write(&file, format!("{BROKEN}{sound}{BROKEN}")).unwrap();
+        assert_eq!(certificates(&file).unwrap().len(), 1);
+        std::fs::write(&file, BROKEN).unwrap();
+        let reason = certificates(&file).unwrap_err();
+        assert_eq!(reason, "it holds no certificate that can be a root");
     }
 }
