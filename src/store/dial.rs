@@ -17,12 +17,16 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower::ServiceExt;
 
 use super::ConnectError;
+
+/// How long a connection waits for its next request. Stores and what stands in front of them close theirs after a minute
+/// or so.
+pub(super) const IDLE: Duration = Duration::from_secs(30);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -32,7 +36,7 @@ pub(super) struct Dialer {
     http: HttpConnector,
     proxies: Arc<Matcher>,
     /// Trusted beside the system's.
-    roots: Arc<[CertificateDer<'static>]>,
+    roots: Arc<RootCertStore>,
     /// Not made before somebody asks for a place that has TLS: the system's certificates are many.
     tls: Arc<OnceLock<ClientConfig>>,
 }
@@ -76,8 +80,8 @@ impl Dialer {
         // The scheme decides over TLS, not over whether there is a connection.
         http.enforce_http(false);
         http.set_nodelay(true);
-        let roots = ca_file.map_or(Ok(Vec::new()), |path| {
-            certificates(path).map_err(|reason| ConnectError::CaFile {
+        let roots = ca_file.map_or(Ok(RootCertStore::empty()), |path| {
+            roots_of(path).map_err(|reason| ConnectError::CaFile {
                 path: path.to_owned(),
                 reason,
             })
@@ -85,7 +89,7 @@ impl Dialer {
         Ok(Dialer {
             http,
             proxies: Arc::new(Matcher::from_env()),
-            roots: roots?.into(),
+            roots: Arc::new(roots?),
             tls: Arc::default(),
         })
     }
@@ -154,12 +158,9 @@ impl Dialer {
         if let Some(config) = self.tls.get() {
             return Ok(config.clone());
         }
-        let mut roots = RootCertStore::empty();
+        let mut roots = RootCertStore::clone(&self.roots);
         // Some systems have a broken one among many; without any, the first connection says so.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for certificate in self.roots.iter() {
-            roots.add(certificate.clone())?;
-        }
         let config = configured(roots)?;
         Ok(self.tls.get_or_init(|| config).clone())
     }
@@ -236,27 +237,15 @@ fn configured(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
 
 /// The certificates of a file that can be roots, or what is wrong with it. Such files are often the whole system's, and have
 /// a broken one among many.
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let mut found = Vec::new();
-    let all = CertificateDer::pem_file_iter(file).map_err(|error| reason(&error))?;
-    for certificate in all {
-        let certificate = certificate.map_err(|error| reason(&error))?;
-        if RootCertStore::empty().add(certificate.clone()).is_ok() {
-            found.push(certificate);
-        }
-    }
-    if found.is_empty() {
+fn roots_of(file: &Path) -> Result<RootCertStore, String> {
+    let text = std::fs::read(file).map_err(|error| error.to_string())?;
+    let found = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.map_err(|error| error.to_string())?);
+    if roots.is_empty() {
         return Err("it holds no certificate that can be a root".to_owned());
     }
-    Ok(found)
-}
-
-/// What the system says, where it is the system.
-fn reason(error: &pem::Error) -> String {
-    match error {
-        pem::Error::Io(error) => error.to_string(),
-        error => error.to_string(),
-    }
+    Ok(roots)
 }
 
 #[cfg(test)]
@@ -272,9 +261,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("roots.pem");
         std::fs::write(&file, format!("{BROKEN}{sound}{BROKEN}")).unwrap();
-        assert_eq!(certificates(&file).unwrap().len(), 1);
+        assert_eq!(roots_of(&file).unwrap().len(), 1);
         std::fs::write(&file, BROKEN).unwrap();
-        let reason = certificates(&file).unwrap_err();
+        let reason = roots_of(&file).unwrap_err();
         assert_eq!(reason, "it holds no certificate that can be a root");
     }
 }

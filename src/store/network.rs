@@ -32,11 +32,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
-use super::dial::{Connection, Dialer, TimedOut};
-
-/// How long a connection waits for its next request. Stores and what stands in front of them close theirs after a minute
-/// or so.
-const IDLE: Duration = Duration::from_secs(30);
+use super::dial::{Connection, Dialer, IDLE, TimedOut};
 
 /// Without a limit of the SDK's own.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -4,7 +4,6 @@
 //! ended. They are closed after [`IDLE`], whether anybody asks again or not.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Uri;
@@ -14,10 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::block::Blocks;
 use super::place::Place;
 use super::wire::{Broken, Line};
-use crate::store::dial::Connection;
-
-/// How long a connection waits. Stores and what stands in front of them close theirs after a minute or so.
-const IDLE: Duration = Duration::from_secs(30);
+use crate::store::dial::{Connection, IDLE};
 
 /// The connections that wait. Clones are the same pool.
 #[derive(Clone, Debug)]
