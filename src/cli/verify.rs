@@ -43,7 +43,7 @@ pub async fn run(args: VerifyArgs) -> Result<(), CliError> {
     let name = args.archive.to_string();
     let source = match args.archive {
         Target::File(path) => Source::file(&path).await?,
-        Target::Url(url) => Source::url(url).await?,
+        Target::Url(url) => Source::url(url, args.store.ca_file.as_deref()).await?,
         Target::Object(object) => {
             let store = open(&args.store, &object).await?.store;
             Source::object(&store, &object.bucket, &object.prefix).await?

@@ -5,7 +5,6 @@
 //! What is added here is the function's bound: an answer that is larger than Lambda passes on is refused before its first
 //! byte, as far as its length can be known then, and breaks visibly otherwise.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -13,16 +12,13 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, BodyStream, Full};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::request::{HttpEvent, prelude, whole};
+use crate::store::client::Client;
 use crate::store::error::innermost;
 
 /// The most that Lambda takes of an answer in one piece, in bytes of JSON, less what a gateway may add.
@@ -39,9 +35,6 @@ const ENTRY: u64 = 2 * 1024 + 256;
 /// The live archive, whose length nobody knows beforehand.
 const LIVE: &str = "/v1/zip";
 
-/// The body of a request: of one type, so that there is one client.
-pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
-
 /// How answers travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -54,7 +47,7 @@ pub enum Mode {
 /// The way to the server.
 #[derive(Clone, Debug)]
 pub struct Relay {
-    client: Client<HttpConnector, Body>,
+    client: Client,
     /// Its origin, without a slash.
     server: String,
     mode: Mode,
@@ -95,7 +88,7 @@ pub struct NoServer(String);
 impl Relay {
     /// To the server at `server`, `http://127.0.0.1:1234`.
     pub fn new(server: String, mode: Mode) -> Relay {
-        let client = Client::builder(TokioExecutor::new()).build_http();
+        let client = Client::local();
         Relay {
             client,
             server,
@@ -162,7 +155,7 @@ impl Relay {
     }
 
     async fn ask(&self, event: HttpEvent) -> Result<Response<Incoming>, NoServer> {
-        let mut request = Request::new(Body::new(Full::from(event.body)));
+        let mut request = Request::new(Full::from(event.body));
         *request.method_mut() = event.method;
         *request.headers_mut() = event.headers;
         // Its length is that of the body here, whatever it was on its way to the gateway.
@@ -171,7 +164,7 @@ impl Relay {
         *request.uri_mut() = uri
             .parse()
             .map_err(|_| NoServer(format!("{uri:?} is no URL")))?;
-        let answer = self.client.request(request).await;
+        let answer = self.client.ask(request).await;
         answer.map_err(|error| NoServer(innermost(&error)))
     }
 

@@ -11,15 +11,14 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http_body::Body;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
-use super::relay::{Body, Reply, Unfinished};
+use super::relay::{Reply, Unfinished};
 use super::{Answer, Failed, Function};
+use crate::store::client::Client;
 
 /// The version of the API.
 const VERSION: &str = "2018-06-01";
@@ -62,7 +61,7 @@ const ERROR_BODY: &str = "lambda-runtime-function-error-body";
 
 /// The API of one host.
 struct Api {
-    client: Client<HttpConnector, Body>,
+    client: Client,
     address: String,
 }
 
@@ -72,7 +71,7 @@ struct Api {
 /// [`RuntimeError`]; it never ends otherwise.
 pub async fn run(address: &str, function: &Function) -> Result<(), RuntimeError> {
     let api = Api {
-        client: Client::builder(TokioExecutor::new()).build_http(),
+        client: Client::local(),
         address: address.to_owned(),
     };
     loop {
@@ -140,7 +139,7 @@ impl Api {
         call: &'static str,
         path: &str,
     ) -> Result<Response<Incoming>, RuntimeError> {
-        let request = Request::get(self.uri(path)?).body(Full::default().boxed_unsync());
+        let request = Request::get(self.uri(path)?).body(Full::default());
         self.call(call, request).await
     }
 
@@ -148,7 +147,7 @@ impl Api {
     async fn post(&self, call: &'static str, path: &str, body: &Value) -> Result<(), RuntimeError> {
         let request = Request::post(self.uri(path)?)
             .header("content-type", "application/json")
-            .body(Full::from(body.to_string()).boxed_unsync());
+            .body(Full::from(body.to_string()));
         self.call(call, request).await.map(drop)
     }
 
@@ -163,12 +162,15 @@ impl Api {
         uri.parse().map_err(|_| self.bad())
     }
 
-    async fn call(
+    async fn call<B>(
         &self,
         call: &'static str,
-        request: http::Result<Request<Body>>,
-    ) -> Result<Response<Incoming>, RuntimeError> {
-        let answer = self.client.request(request.map_err(|_| self.bad())?).await;
+        request: http::Result<Request<B>>,
+    ) -> Result<Response<Incoming>, RuntimeError>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    {
+        let answer = self.client.ask(request.map_err(|_| self.bad())?).await;
         let answer = answer.map_err(|error| RuntimeError::Unreachable {
             reason: crate::store::error::innermost(&error),
         })?;
@@ -184,7 +186,10 @@ fn report(name: &str, message: &str) -> Value {
 }
 
 /// Head and body of a streamed answer. Where the body is not whole, trailers say so.
-fn streamed(prelude: &Value, body: BoxStream<'static, Result<Bytes, Unfinished>>) -> Body {
+fn streamed(
+    prelude: &Value,
+    body: BoxStream<'static, Result<Bytes, Unfinished>>,
+) -> impl Body<Data = Bytes, Error = Infallible> + use<> {
     let head = [prelude.to_string().as_bytes(), BEFORE_BODY].concat();
     let head = stream::once(async { Frame::data(Bytes::from(head)) });
     let frames = head.chain(body.map(|chunk| match chunk {
@@ -194,7 +199,7 @@ fn streamed(prelude: &Value, body: BoxStream<'static, Result<Bytes, Unfinished>>
             Frame::trailers(trailers(&error))
         }
     }));
-    StreamBody::new(infallible(frames)).boxed_unsync()
+    StreamBody::new(infallible(frames))
 }
 
 fn infallible<T>(frames: impl Stream<Item = T>) -> impl Stream<Item = Result<T, Infallible>> {

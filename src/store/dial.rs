@@ -1,4 +1,4 @@
-//! New connections to stores: names and addresses, TLS, and the proxies that the environment names.
+//! New connections to stores and other servers: names and addresses, TLS, and the proxies that the environment names.
 
 use std::error::Error;
 use std::fmt;
@@ -76,10 +76,6 @@ impl Dialer {
     /// # Errors
     /// [`ConnectError`] where the file cannot be read, or holds no certificate that can be a root.
     pub(super) fn new(ca_file: Option<&Path>) -> Result<Dialer, ConnectError> {
-        let mut http = HttpConnector::new();
-        // The scheme decides over TLS, not over whether there is a connection.
-        http.enforce_http(false);
-        http.set_nodelay(true);
         let roots = ca_file.map_or(Ok(RootCertStore::empty()), |path| {
             roots_of(path).map_err(|reason| ConnectError::CaFile {
                 path: path.to_owned(),
@@ -87,11 +83,20 @@ impl Dialer {
             })
         });
         Ok(Dialer {
-            http,
             proxies: Arc::new(Matcher::from_env()),
             roots: Arc::new(roots?),
-            tls: Arc::default(),
+            ..Dialer::direct()
         })
+    }
+
+    /// A dialer for what is at hand: it heeds no proxies, and trusts the system's certificates.
+    pub(super) fn direct() -> Dialer {
+        Dialer {
+            http: connector(),
+            proxies: Arc::new(Matcher::builder().build()),
+            roots: Arc::new(RootCertStore::empty()),
+            tls: Arc::default(),
+        }
     }
 
     /// Opens a connection to where this URI leads.
@@ -220,6 +225,14 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+fn connector() -> HttpConnector {
+    let mut http = HttpConnector::new();
+    // The scheme decides over TLS, not over whether there is a connection.
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http
 }
 
 fn direct(stream: impl Duplex + 'static) -> Connection {

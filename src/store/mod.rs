@@ -11,6 +11,7 @@
 //! | [`object`] | GetObject and HeadObject, pinned to an ETag |
 //! | `fetch` | object bodies, past the SDK |
 //! | `network` | the SDK's requests over sockets |
+//! | `client` | requests to any server, over connections of `dial` |
 //! | `dial` | new connections: TCP, TLS, proxies |
 //! | [`checksum`] | HeadObject of a key, checksums of parts |
 //! | [`state`] | sheaf's own objects, whole |
@@ -24,6 +25,7 @@
 
 pub mod allowed;
 pub mod checksum;
+pub(crate) mod client;
 pub mod connect;
 mod dial;
 pub mod embedded;

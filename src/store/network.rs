@@ -1,4 +1,4 @@
-//! The SDK's way to the store over sockets: hyper's client, over connections that are opened as those of reads are.
+//! The SDK's way to the store over sockets: our [`Client`].
 //!
 //! The SDK has a client of its own, which would bring a second way to open connections, with certificates and proxies of
 //! its own, and HTTP/2, which no object store needs.
@@ -20,19 +20,15 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use http::header::PROXY_AUTHORIZATION;
-use http::{Request, Uri};
+use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::connect::{
-    CaptureConnection, Connected, Connection as Describe, capture_connection,
-};
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::Service;
 
-use super::dial::{Connection, Dialer, IDLE, TimedOut};
+use super::client::Client;
+use super::dial::{Dialer, TimedOut};
 
 /// Without a limit of the SDK's own.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -44,7 +40,7 @@ pub(super) struct Network(Arc<Shared>);
 struct Shared {
     dialer: Dialer,
     /// By how long a connection may take to open: providers of credentials have times of their own.
-    clients: Mutex<HashMap<Duration, Client<Opener, SdkBody>>>,
+    clients: Mutex<HashMap<Duration, Client>>,
     /// One for each request that is under way, so that there are no more connections.
     seats: Arc<Semaphore>,
 }
@@ -52,15 +48,8 @@ struct Shared {
 /// What sends requests of the same limits.
 struct Sender {
     network: Network,
-    client: Client<Opener, SdkBody>,
+    client: Client,
     answer_within: Duration,
-}
-
-/// Opens connections for hyper's client.
-#[derive(Clone)]
-struct Opener {
-    dialer: Dialer,
-    within: Duration,
 }
 
 impl Network {
@@ -73,19 +62,15 @@ impl Network {
         }))
     }
 
-    fn client(&self, within: Duration) -> Client<Opener, SdkBody> {
+    fn client(&self, within: Duration) -> Client {
         let mut clients = self
             .0
             .clients
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let client = clients.entry(within).or_insert_with(|| {
-            let dialer = self.0.dialer.clone();
-            Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(IDLE)
-                .build(Opener { dialer, within })
-        });
+        let client = clients
+            .entry(within)
+            .or_insert_with(|| Client::new(self.0.dialer.clone(), within));
         client.clone()
     }
 }
@@ -130,15 +115,11 @@ impl HttpConnector for Sender {
             let mut request = request
                 .try_into_http1x()
                 .map_err(|error| ConnectorError::user(error.into()))?;
-            let forwarded = shared.dialer.forwarded(request.uri());
-            if let Some(value) = forwarded.and_then(|forwarded| forwarded.authorization) {
-                request.headers_mut().insert(PROXY_AUTHORIZATION, value);
-            }
             tell_connection(&mut request);
             // It is never closed.
             let seat = shared.seats.clone().acquire_owned().await;
             let seat = seat.map_err(|error| ConnectorError::other(error.into(), None))?;
-            let answer = tokio::time::timeout(within, client.request(request)).await;
+            let answer = tokio::time::timeout(within, client.ask(request)).await;
             let answer = answer
                 .map_err(|_| ConnectorError::timeout(TimedOut::Answer(within).into()))?
                 .map_err(failed)?;
@@ -182,27 +163,6 @@ fn failed(error: legacy::Error) -> ConnectorError {
         cause = this.source();
     }
     ConnectorError::io(error.into())
-}
-
-impl Service<Uri> for Opener {
-    type Response = TokioIo<Connection>;
-    type Error = Box<dyn Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, to: Uri) -> Self::Future {
-        let Opener { dialer, within } = self.clone();
-        Box::pin(async move { dialer.dial(&to, within).await.map(TokioIo::new) })
-    }
-}
-
-impl Describe for Connection {
-    fn connected(&self) -> Connected {
-        Connected::new().proxy(self.forwarded.is_some())
-    }
 }
 
 /// The body of an answer, which keeps its place until it is read or dropped.

@@ -4,6 +4,7 @@
 //! strong one), and every answer is compared with it: parts of two different files are never put together.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,14 +16,11 @@ use http::header::{
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use url::Url;
 
 use self::redirect::{check, host, redirect};
 use super::content_range::ContentRange;
+use crate::store::client::Client;
 use crate::store::error::innermost;
 
 mod error;
@@ -42,7 +40,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// A file behind a URL.
 #[derive(Debug)]
 pub(super) struct RemoteFile {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client,
     /// The URL that was given.
     given: Url,
     /// Where its redirects led last. They often lead to a URL that expires, so that the one given is asked again then.
@@ -55,10 +53,11 @@ pub(super) struct RemoteFile {
 impl RemoteFile {
     /// Asks for the first byte: that tells the length, the validator, and whether ranges are answered. (A HEAD would
     /// do as well, but a presigned URL is good for GET only.)
-    pub(super) async fn open(url: Url) -> Result<RemoteFile, RemoteError> {
+    /// Certificates of `ca_file` (PEM) are trusted beside the system's.
+    pub(super) async fn open(url: Url, ca_file: Option<&Path>) -> Result<RemoteFile, RemoteError> {
         check(&url).map_err(|reason| RemoteError::BadUrl { reason })?;
         let mut file = RemoteFile {
-            client: client()?,
+            client: Client::trusting(ca_file, CONNECT_TIMEOUT)?,
             current: Mutex::new(url.clone()),
             given: url,
             etag: None,
@@ -206,7 +205,7 @@ impl RemoteFile {
             _ => {}
         }
         let request = request
-            .body(Empty::new())
+            .body(Empty::<Bytes>::new())
             .map_err(|_| RemoteError::BadUrl {
                 reason: "it is malformed",
             })?;
@@ -214,7 +213,7 @@ impl RemoteFile {
             host: host(url),
             reason,
         };
-        tokio::time::timeout(READ_TIMEOUT, self.client.request(request))
+        tokio::time::timeout(READ_TIMEOUT, self.client.ask(request))
             .await
             .map_err(|_| unreachable(silence()))?
             .map_err(|error| unreachable(innermost(&error)))
@@ -241,22 +240,6 @@ impl RemoteFile {
             status,
         }
     }
-}
-
-fn client() -> Result<Client<HttpsConnector<HttpConnector>, Empty<Bytes>>, RemoteError> {
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    let https = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-        .map_err(|error| RemoteError::Tls {
-            reason: error.to_string(),
-        })?
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(http);
-    Ok(Client::builder(TokioExecutor::new()).build(https))
 }
 
 fn silence() -> String {

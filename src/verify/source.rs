@@ -107,12 +107,14 @@ impl Source {
         })))
     }
 
-    /// Opens an `http` or `https` URL whose server answers ranges.
+    /// Opens an `http` or `https` URL whose server answers ranges. Certificates of `ca_file` (PEM) are trusted beside the
+    /// system's, and the environment's proxies are heeded.
     ///
     /// # Errors
     /// [`RemoteError`]; [`RemoteError::NoRanges`] where the server sends all or nothing.
-    pub async fn url(url: Url) -> Result<Source, SourceError> {
-        Ok(Source(Kind::Remote(Box::new(RemoteFile::open(url).await?))))
+    pub async fn url(url: Url, ca_file: Option<&Path>) -> Result<Source, SourceError> {
+        let file = RemoteFile::open(url, ca_file).await?;
+        Ok(Source(Kind::Remote(Box::new(file))))
     }
 
     /// Opens an object of a store.

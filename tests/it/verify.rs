@@ -1,8 +1,11 @@
 //! `sheaf verify`, as people and scripts use it.
 
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 
 use crate::program::Place;
+use crate::support::tls::Certificate;
 
 /// A place with an archive of two files, made by `sheaf zip`, in a folder that is a bucket.
 async fn with_archive() -> Place {
@@ -92,4 +95,64 @@ async fn a_live_archive_has_no_ranges_to_verify() {
         "{}",
         ended.stderr
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_ones_own_is_trusted_where_it_is_named() {
+    let place = with_archive().await;
+    let certificate = Certificate::new();
+    let arguments = certificate.arguments();
+    let mut serve = vec!["serve", "--local", "bucket", "--listen", "127.0.0.1:0"];
+    serve.extend(arguments.iter().map(String::as_str));
+    let mut server = place.start(&serve);
+    let line = server.line().await;
+    let url = format!("{}/v1/zip", line["listening"].as_str().unwrap());
+    let wary = place.run(&["verify", &url]).await;
+    let told = wary.failure(1);
+    assert!(
+        told.contains("127.0.0.1") && told.contains("certificate"),
+        "{told}"
+    );
+    let authority = certificate.authority();
+    let trusting = ["verify", &url, "--ca-file", authority.to_str().unwrap()];
+    let ended = place.run(&trusting).await;
+    // It is asked, and a live archive has no ranges.
+    assert!(
+        ended.failure(1).contains("does not answer ranges"),
+        "{}",
+        ended.stderr
+    );
+    let missing = ["verify", &url, "--ca-file", "missing.pem"];
+    let ended = place.run(&missing).await;
+    assert!(ended.failure(1).contains("missing.pem"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_is_read_through_a_proxy_of_the_environment() {
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://me:secret@{}", proxy.local_addr().unwrap());
+    let place = Place::new().set("HTTP_PROXY", &address);
+    let asked = async {
+        let (stream, _) = proxy.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(stream.read_line(&mut head).await.unwrap(), 0, "{head}");
+        }
+        let answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        stream.get_mut().write_all(answer).await.unwrap();
+        head.to_lowercase()
+    };
+    let verify = ["verify", "http://files.example/a.zip"];
+    let (head, ended) = tokio::join!(asked, place.run(&verify));
+    assert!(
+        head.starts_with("get http://files.example/a.zip http/1.1\r\n"),
+        "{head}"
+    );
+    assert!(
+        head.contains("\r\nproxy-authorization: basic bwu6c2vjcmv0\r\n"),
+        "{head}"
+    );
+    let told = ended.failure(1);
+    assert!(told.contains("files.example answered 404"), "{told}");
 }

@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use super::REDIRECTS;
+use crate::store::ConnectError;
 
 /// Why a URL cannot be read in ranges.
 #[derive(Debug, thiserror::Error)]
@@ -13,12 +14,9 @@ pub enum RemoteError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// No root certificates, for one.
-    #[error("TLS cannot be set up: {reason}")]
-    Tls {
-        /// What the system says.
-        reason: String,
-    },
+    /// The file of certificates cannot be used.
+    #[error(transparent)]
+    Certificates(#[from] ConnectError),
     /// No connection, or no answer.
     #[error("{host} cannot be reached ({reason})")]
     Unreachable {

@@ -68,7 +68,7 @@ impl Server {
     }
 
     pub(super) async fn verify(&self) -> Result<Report, SourceError> {
-        let source = Source::url(self.url.clone()).await?;
+        let source = Source::url(self.url.clone(), None).await?;
         check(source, self.url.as_str(), &mut |_| {}).await
     }
 }
