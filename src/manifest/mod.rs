@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | [`selection`] | bucket, prefix and patterns: which objects are meant |
+//! | [`pattern`] | include patterns |
 //! | [`mod@freeze`] | the rows of a selection, for good, with the store's checksums and versions |
 //! | [`mod@issue`] | making a link of it |
 //! | [`stored`] | a frozen manifest as bytes |
@@ -30,6 +31,7 @@ pub mod learned;
 pub mod library;
 pub mod list;
 pub mod passphrase;
+pub mod pattern;
 pub mod publish;
 pub mod register;
 pub mod selection;

@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
 
+use super::pattern::{Malformed, Patterns};
 use crate::store::{Bucket, Object};
 
 /// Taken where no pattern is given.
@@ -49,7 +49,7 @@ impl Default for PatternLimits {
 pub struct Selection {
     bucket: Bucket,
     prefix: String,
-    include: GlobSet,
+    include: Patterns,
     /// The patterns, for people.
     patterns: Box<str>,
     state_prefix: Cow<'static, str>,
@@ -94,7 +94,7 @@ pub enum InvalidSelection {
         /// The pattern as given.
         pattern: String,
         /// What is wrong with it.
-        reason: String,
+        reason: Malformed,
     },
 }
 
@@ -141,28 +141,27 @@ impl Selection {
         if patterns.is_empty() {
             patterns.push(DEFAULT_INCLUDE);
         }
-        let mut set = GlobSetBuilder::new();
-        for pattern in &patterns {
-            if pattern.len() > limits.length {
-                return Err(InvalidSelection::LongPattern {
-                    length: pattern.len(),
-                    most: limits.length,
-                });
-            }
-            // globset folds ASCII only, so both sides are lower-cased here.
-            let glob = GlobBuilder::new(&pattern.to_lowercase())
-                .literal_separator(false)
-                .backslash_escape(true)
-                .build();
-            set.add(glob.map_err(|error| malformed(pattern, &error))?);
+        if let Some(long) = patterns
+            .iter()
+            .find(|pattern| pattern.len() > limits.length)
+        {
+            return Err(InvalidSelection::LongPattern {
+                length: long.len(),
+                most: limits.length,
+            });
         }
-        let patterns = named(&patterns);
-        let include = set.build().map_err(|error| malformed("", &error))?;
+        let most = limits.number.saturating_mul(limits.length);
+        let include = Patterns::parse(&patterns, most).map_err(|(pattern, reason)| {
+            InvalidSelection::Pattern {
+                pattern: pattern.to_owned(),
+                reason,
+            }
+        })?;
         Ok(Selection {
             bucket,
             prefix: prefix.to_owned(),
             include,
-            patterns,
+            patterns: named(&patterns),
             state_prefix: Cow::Borrowed(STATE_PREFIX),
         })
     }
@@ -201,9 +200,7 @@ impl Selection {
             return false;
         };
         let folder_marker = object.size == 0 && key.ends_with('/');
-        !folder_marker
-            && !is_own(key, &self.state_prefix)
-            && self.include.is_match(below.to_lowercase())
+        !folder_marker && !is_own(key, &self.state_prefix) && self.include.match_text(below)
     }
 }
 
@@ -253,13 +250,6 @@ fn named(patterns: &[&str]) -> Box<str> {
         named.push_str(&format!(" or {more} more patterns"));
     }
     named.into()
-}
-
-fn malformed(pattern: &str, error: &globset::Error) -> InvalidSelection {
-    InvalidSelection::Pattern {
-        pattern: pattern.to_owned(),
-        reason: error.kind().to_string(),
-    }
 }
 
 /// Reads patterns, one or several: `"include": "*.pdf"` means the same as `"include": ["*.pdf"]`.
