@@ -26,54 +26,57 @@ use crate::read_ahead::BucketReads;
 /// # Errors
 /// 403 and 410 for links that are of no use; 412, 416; 503 `checksums-pending` where objects are still being hashed for
 /// a range; see [`Problem`] for the rest.
-#[utoipa::path(
-    method(get, head),
-    path = "/d/{link}/{filename}",
-    operation_id = "linkArchive",
-    tag = "recipients",
-    summary = "The archive of a link, whole or a range of it",
-    params(
-        ("link" = String, Path, description = "The token of the link: a credential."),
-        ("filename" = String, Path, description = "A name that ends in `.zip`.", example = "reports.zip"),
-        ("Range" = Option<String>, Header, description = "One range; several are answered with the whole.", example = "bytes=0-1023"),
-        ("If-Range" = Option<String>, Header, description = "RFC 9110 §13.1.5."),
-        ("If-Match" = Option<String>, Header, description = "RFC 9110 §13.1.1."),
-        ("If-None-Match" = Option<String>, Header, description = "RFC 9110 §13.1.2."),
-        ("If-Modified-Since" = Option<String>, Header, description = "RFC 9110 §13.1.3."),
-        ("If-Unmodified-Since" = Option<String>, Header, description = "RFC 9110 §13.1.4."),
-    ),
-    responses(
-        (
-            status = 200,
-            description = "The whole archive.",
-            content_type = "application/zip",
-            body = Vec<u8>,
-        headers(
-            ("ETag" = String, description = "Strong; the same on every replica."),
-            ("Last-Modified" = String, description = "Of the newest object."),
-            ("Accept-Ranges" = String, description = "`bytes`."),
-            ("Content-Disposition" = String, description = "`attachment` with the file name (RFC 6266)."),
-            ("Content-Length" = String, description = "Exact."),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        method(get, head),
+        path = "/d/{link}/{filename}",
+        operation_id = "linkArchive",
+        tag = "recipients",
+        summary = "The archive of a link, whole or a range of it",
+        params(
+            ("link" = String, Path, description = "The token of the link: a credential."),
+            ("filename" = String, Path, description = "A name that ends in `.zip`.", example = "reports.zip"),
+            ("Range" = Option<String>, Header, description = "One range; several are answered with the whole.", example = "bytes=0-1023"),
+            ("If-Range" = Option<String>, Header, description = "RFC 9110 §13.1.5."),
+            ("If-Match" = Option<String>, Header, description = "RFC 9110 §13.1.1."),
+            ("If-None-Match" = Option<String>, Header, description = "RFC 9110 §13.1.2."),
+            ("If-Modified-Since" = Option<String>, Header, description = "RFC 9110 §13.1.3."),
+            ("If-Unmodified-Since" = Option<String>, Header, description = "RFC 9110 §13.1.4."),
         ),
+        responses(
+            (
+                status = 200,
+                description = "The whole archive.",
+                content_type = "application/zip",
+                body = Vec<u8>,
+            headers(
+                ("ETag" = String, description = "Strong; the same on every replica."),
+                ("Last-Modified" = String, description = "Of the newest object."),
+                ("Accept-Ranges" = String, description = "`bytes`."),
+                ("Content-Disposition" = String, description = "`attachment` with the file name (RFC 6266)."),
+                ("Content-Length" = String, description = "Exact."),
+            ),
+            ),
+            (
+                status = 206,
+                description = "A range of it.",
+                content_type = "application/zip",
+                body = Vec<u8>,
+            headers(
+                ("ETag" = String, description = "Strong; the same on every replica."),
+                ("Last-Modified" = String, description = "Of the newest object."),
+                ("Accept-Ranges" = String, description = "`bytes`."),
+                ("Content-Disposition" = String, description = "`attachment` with the file name (RFC 6266)."),
+                ("Content-Length" = String, description = "Exact."),
+                ("Content-Range" = String, description = "Which bytes of how many."),
+            ),
+            ),
+            (status = 304, description = "The client has it already."),
         ),
-        (
-            status = 206,
-            description = "A range of it.",
-            content_type = "application/zip",
-            body = Vec<u8>,
-        headers(
-            ("ETag" = String, description = "Strong; the same on every replica."),
-            ("Last-Modified" = String, description = "Of the newest object."),
-            ("Accept-Ranges" = String, description = "`bytes`."),
-            ("Content-Disposition" = String, description = "`attachment` with the file name (RFC 6266)."),
-            ("Content-Length" = String, description = "Exact."),
-            ("Content-Range" = String, description = "Which bytes of how many."),
-        ),
-        ),
-        (status = 304, description = "The client has it already."),
-    ),
-    security((), ("passphrase" = [])),
-    extensions(("x-problems" = json!(["LINK", "FOUND", "STORE", "OBJECTS", "RANGE"]))),
+        security((), ("passphrase" = [])),
+        extensions(("x-problems" = json!(["LINK", "FOUND", "STORE", "OBJECTS", "RANGE"]))),
+    )
 )]
 pub async fn download(
     State(app): State<App>,

@@ -28,8 +28,9 @@ use crate::store::{Store, StoreError};
 const ROWS_IN_FRAME: usize = 64;
 
 /// For whom the URLs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
-#[schema(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(rename_all = "lowercase"))]
 pub enum Style {
     /// JSON lines.
     Jsonl,
@@ -45,26 +46,29 @@ pub enum Style {
 ///
 /// # Errors
 /// 403 and 410 for links that are of no use; 400 for another style; see [`Problem`] for the rest.
-#[utoipa::path(
-    get,
-    path = "/d/{link}/manifest.jsonl",
-    operation_id = "linkManifest",
-    tag = "recipients",
-    summary = "Fresh presigned URLs of a link's files",
-    params(
-        ("link" = String, Path, description = "The token of the link: a credential."),
-        ("as" = Option<Style>, Query, description = "`urls` for `wget -i`, `aria2` for `aria2c -i`, `curl` for `curl -K`; JSON lines where absent."),
-    ),
-    responses((
-        status = 200,
-        description = "A line for each file: an object with `key` and `url` first, or what the program reads.",
-        content(
-            (String = "application/x-ndjson", example = json!("{\"key\":\"reports/2025/Q1.pdf\",\"url\":\"https://…\",\"size\":84213,\"etag\":\"\\\"9b2c…\\\"\"}\n")),
-            (String = "text/plain"),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/d/{link}/manifest.jsonl",
+        operation_id = "linkManifest",
+        tag = "recipients",
+        summary = "Fresh presigned URLs of a link's files",
+        params(
+            ("link" = String, Path, description = "The token of the link: a credential."),
+            ("as" = Option<Style>, Query, description = "`urls` for `wget -i`, `aria2` for `aria2c -i`, `curl` for `curl -K`; JSON lines where absent."),
         ),
-    )),
-    security((), ("passphrase" = [])),
-    extensions(("x-problems" = json!(["LINK", "QUERY", "FOUND", "STORE"]))),
+        responses((
+            status = 200,
+            description = "A line for each file: an object with `key` and `url` first, or what the program reads.",
+            content(
+                (String = "application/x-ndjson", example = json!("{\"key\":\"reports/2025/Q1.pdf\",\"url\":\"https://…\",\"size\":84213,\"etag\":\"\\\"9b2c…\\\"\"}\n")),
+                (String = "text/plain"),
+            ),
+        )),
+        security((), ("passphrase" = [])),
+        extensions(("x-problems" = json!(["LINK", "QUERY", "FOUND", "STORE"]))),
+    )
 )]
 pub async fn manifest(
     State(app): State<App>,
@@ -99,19 +103,22 @@ pub async fn manifest(
 ///
 /// # Errors
 /// 403 and 410 for links that are of no use; 404 where the link has no such row.
-#[utoipa::path(
-    get,
-    path = "/d/{link}/files/{row}",
-    operation_id = "linkFile",
-    tag = "recipients",
-    summary = "One file of a link",
-    params(
-        ("link" = String, Path, description = "The token of the link: a credential."),
-        ("row" = u64, Path, description = "Its number in the order of the manifest, from 0 on.", example = 0),
-    ),
-    responses((status = 302, description = "To a fresh presigned URL.", headers(("Location" = String, description = "The presigned URL.")))),
-    security((), ("passphrase" = [])),
-    extensions(("x-problems" = json!(["LINK", "FOUND", "STORE"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/d/{link}/files/{row}",
+        operation_id = "linkFile",
+        tag = "recipients",
+        summary = "One file of a link",
+        params(
+            ("link" = String, Path, description = "The token of the link: a credential."),
+            ("row" = u64, Path, description = "Its number in the order of the manifest, from 0 on.", example = 0),
+        ),
+        responses((status = 302, description = "To a fresh presigned URL.", headers(("Location" = String, description = "The presigned URL.")))),
+        security((), ("passphrase" = [])),
+        extensions(("x-problems" = json!(["LINK", "FOUND", "STORE"]))),
+    )
 )]
 pub async fn file(
     State(app): State<App>,

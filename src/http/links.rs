@@ -28,7 +28,7 @@ use crate::manifest::{
 
 pub mod request;
 
-use request::{Asked, Crc, LinkRequest};
+use request::Asked;
 
 /// What a server needs for links.
 #[derive(Clone, Debug)]
@@ -147,32 +147,35 @@ impl Links {
 ///
 /// # Errors
 /// See [`Problem`]; nothing is left in the bucket then.
-#[utoipa::path(
-    post,
-    path = "/v1/links",
-    operation_id = "createLink",
-    tag = "links",
-    summary = "Freezes a selection, a list of keys or an earlier manifest, and signs a link for it",
-    description = "The request waits until the link is made: with `crc=scan` that can take as long as reading everything once. A client that goes away ends it, and nothing is left then. All parameters but `crc` are for a manifest as the body; with JSON they stand there.",
-    params(
-        ("crc" = Option<Crc>, Query, description = "As in the body."),
-        ("bucket" = Option<String>, Query, description = "With a manifest: the bucket; the server's default one where absent."),
-        ("prefix" = Option<String>, Query, description = "With a manifest: all keys must begin with this; names in the archive lose it up to its last `/`."),
-        ("filename" = Option<String>, Query, description = "With a manifest: the name under which the archive is saved."),
-        ("expires_in" = Option<u64>, Query, minimum = 1, description = "With a manifest: seconds that the link lives."),
-        ("max_downloads" = Option<u32>, Query, minimum = 1, description = "With a manifest: how often the archive may be downloaded whole."),
-        ("Sheaf-Passphrase" = Option<String>, Header, min_length = 8, description = "With a manifest: the passphrase of the link."),
-    ),
-    request_body(
-        description = "A JSON object, or a manifest: an object a line, of which `key` is needed; `size` and `etag`, where they are there, must be those of the object. At most 1,000,000 keys, 64 KiB a line, 128 MiB of keys; it is read as it comes.",
-        content(
-            (LinkRequest = "application/json", example = json!({"prefix": "reports/2025/", "expires_in": 604800})),
-            (String = "application/x-ndjson", example = json!("{\"key\":\"reports/2025/Q1.pdf\",\"size\":84213}\n")),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        post,
+        path = "/v1/links",
+        operation_id = "createLink",
+        tag = "links",
+        summary = "Freezes a selection, a list of keys or an earlier manifest, and signs a link for it",
+        description = "The request waits until the link is made: with `crc=scan` that can take as long as reading everything once. A client that goes away ends it, and nothing is left then. All parameters but `crc` are for a manifest as the body; with JSON they stand there.",
+        params(
+            ("crc" = Option<request::Crc>, Query, description = "As in the body."),
+            ("bucket" = Option<String>, Query, description = "With a manifest: the bucket; the server's default one where absent."),
+            ("prefix" = Option<String>, Query, description = "With a manifest: all keys must begin with this; names in the archive lose it up to its last `/`."),
+            ("filename" = Option<String>, Query, description = "With a manifest: the name under which the archive is saved."),
+            ("expires_in" = Option<u64>, Query, minimum = 1, description = "With a manifest: seconds that the link lives."),
+            ("max_downloads" = Option<u32>, Query, minimum = 1, description = "With a manifest: how often the archive may be downloaded whole."),
+            ("Sheaf-Passphrase" = Option<String>, Header, min_length = 8, description = "With a manifest: the passphrase of the link."),
         ),
-    ),
-    responses((status = 201, description = "The link. Its URLs are credentials.", body = Issued)),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY", "SCOPE", "QUERY", "BODY", "SELECTION", "NOTHING", "KEYS", "STORE", "OBJECTS", "BOUNDS", "LINKS", "NAME"]))),
+        request_body(
+            description = "A JSON object, or a manifest: an object a line, of which `key` is needed; `size` and `etag`, where they are there, must be those of the object. At most 1,000,000 keys, 64 KiB a line, 128 MiB of keys; it is read as it comes.",
+            content(
+                (request::LinkRequest = "application/json", example = json!({"prefix": "reports/2025/", "expires_in": 604800})),
+                (String = "application/x-ndjson", example = json!("{\"key\":\"reports/2025/Q1.pdf\",\"size\":84213}\n")),
+            ),
+        ),
+        responses((status = 201, description = "The link. Its URLs are credentials.", body = Issued)),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY", "SCOPE", "QUERY", "BODY", "SELECTION", "NOTHING", "KEYS", "STORE", "OBJECTS", "BOUNDS", "LINKS", "NAME"]))),
+    )
 )]
 pub async fn create(
     State(app): State<App>,
@@ -261,16 +264,19 @@ pub(super) async fn make(
 ///
 /// # Errors
 /// 404 where the id is none; 403 `out-of-scope`; else as the store says.
-#[utoipa::path(
-    delete,
-    path = "/v1/links/{id}",
-    operation_id = "revokeLink",
-    tag = "links",
-    summary = "Takes a link back, everywhere within 30 s",
-    params(("id" = Uuid, Path, description = "The id that the link was created with, not its token.", example = "4f1c0c1e-7a52-4f3e-9c55-0d8f6a1f2b3c")),
-    responses((status = 204, description = "There is no such link any more.")),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY", "SCOPE", "FOUND", "STORE", "LINKS", "LINK"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        delete,
+        path = "/v1/links/{id}",
+        operation_id = "revokeLink",
+        tag = "links",
+        summary = "Takes a link back, everywhere within 30 s",
+        params(("id" = Uuid, Path, description = "The id that the link was created with, not its token.", example = "4f1c0c1e-7a52-4f3e-9c55-0d8f6a1f2b3c")),
+        responses((status = 204, description = "There is no such link any more.")),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY", "SCOPE", "FOUND", "STORE", "LINKS", "LINK"]))),
+    )
 )]
 pub async fn revoke(
     State(app): State<App>,

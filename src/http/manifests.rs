@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
 
 use super::Problem;
 use super::caller::Caller;
@@ -17,35 +16,36 @@ use super::json::{Bounds, read};
 use super::record::Details;
 use super::routes::App;
 use crate::manifest::fan_out::{MOST, publish_each};
-use crate::manifest::publish::Published;
 use crate::manifest::{PublishOptions, Selection, one_or_many, publish};
 
 /// The largest request body, in bytes.
 const BODY_LIMIT: usize = 64 << 10;
 
 /// The body of the request; every field may be left out.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-#[schema(as = ManifestRequest)]
+#[cfg_attr(test, schema(as = ManifestRequest))]
 pub struct ManifestRequest {
     /// The server's default bucket where absent.
     bucket: Option<String>,
     /// The server's default prefix where absent.
     prefix: Option<String>,
     /// A manifest of each, instead; at most 1000.
-    #[schema(max_items = 1000)]
+    #[cfg_attr(test, schema(max_items = 1000))]
     prefixes: Option<Vec<String>>,
     /// A glob on the key below the prefix, or a list of them; `*.pdf` where absent.
     #[serde(default, deserialize_with = "one_or_many")]
-    #[schema(required = false, value_type = OneOrMany)]
+    #[cfg_attr(test, schema(required = false, value_type = OneOrMany))]
     include: Vec<String>,
     /// Life of the URLs in seconds.
-    #[schema(minimum = 1, maximum = 604_800)]
+    #[cfg_attr(test, schema(minimum = 1, maximum = 604_800))]
     expires_in: Option<u64>,
 }
 
 /// One, or several.
-#[derive(ToSchema)]
+#[cfg(test)]
+#[derive(utoipa::ToSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "it describes what `one_or_many` reads")]
 pub enum OneOrMany {
@@ -56,30 +56,33 @@ pub enum OneOrMany {
 }
 
 /// A manifest, or a result for each prefix.
-#[derive(ToSchema)]
+#[cfg(test)]
+#[derive(utoipa::ToSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "it describes what `create` answers")]
 enum MadeManifests {
     /// Of one prefix.
-    One(Published),
+    One(crate::manifest::publish::Published),
     /// Of several.
     Many(Results),
 }
 
 /// Results in the order of the prefixes.
-#[derive(ToSchema)]
+#[cfg(test)]
+#[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "it describes what `create_each` answers")]
 struct Results {
     results: Vec<ManifestResult>,
 }
 
 /// A manifest, or why there is none.
-#[derive(ToSchema)]
+#[cfg(test)]
+#[derive(utoipa::ToSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "it describes what `create_each` answers")]
 enum ManifestResult {
     /// A manifest.
-    Made(Published),
+    Made(crate::manifest::publish::Published),
     /// Why there is none.
     Failed {
         /// The prefix.
@@ -93,20 +96,23 @@ enum ManifestResult {
 ///
 /// # Errors
 /// See [`Problem`]; nothing is left in the bucket then.
-#[utoipa::path(
-    post,
-    path = "/v1/manifests",
-    operation_id = "createManifest",
-    tag = "manifests",
-    summary = "A JSONL manifest of presigned URLs, itself handed out as one presigned URL",
-    description = "With `prefixes` a manifest for each; one that fails leaves the others alone.",
-    request_body(content = ManifestRequest, description = "Every field may be left out.", example = json!({"prefix": "reports/2025/", "expires_in": 3600})),
-    responses(
-        (status = 201, description = "The manifest is in the bucket, or all of them are.", body = MadeManifests),
-        (status = 207, description = "At least one of the `prefixes` has a problem instead of a manifest.", body = Results),
-    ),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY", "SCOPE", "BODY", "SELECTION", "STORE", "BOUNDS", "MANIFEST"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        post,
+        path = "/v1/manifests",
+        operation_id = "createManifest",
+        tag = "manifests",
+        summary = "A JSONL manifest of presigned URLs, itself handed out as one presigned URL",
+        description = "With `prefixes` a manifest for each; one that fails leaves the others alone.",
+        request_body(content = ManifestRequest, description = "Every field may be left out.", example = json!({"prefix": "reports/2025/", "expires_in": 3600})),
+        responses(
+            (status = 201, description = "The manifest is in the bucket, or all of them are.", body = MadeManifests),
+            (status = 207, description = "At least one of the `prefixes` has a problem instead of a manifest.", body = Results),
+        ),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY", "SCOPE", "BODY", "SELECTION", "STORE", "BOUNDS", "MANIFEST"]))),
+    )
 )]
 pub async fn create(
     State(app): State<App>,

@@ -14,7 +14,6 @@ use super::caller::Caller;
 use super::excess::Limit;
 use super::owner::{self, browse, count, register};
 use super::page::assets;
-use super::problem::ProblemDetails;
 use super::record::Details;
 use super::service::Service;
 use super::{
@@ -190,19 +189,22 @@ async fn guard(
     }
 }
 
-#[utoipa::path(
-    get,
-    path = "/",
-    operation_id = "index",
-    tag = "browsing",
-    summary = "The owner's page for browsers, which needs no key; for others what this is",
-    responses((
-        status = 200,
-        description = "The page, or name, version and where this document is.",
-        content((String = "text/html"), (Index = "application/json")),
-    )),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/",
+        operation_id = "index",
+        tag = "browsing",
+        summary = "The owner's page for browsers, which needs no key; for others what this is",
+        responses((
+            status = 200,
+            description = "The page, or name, version and where this document is.",
+            content((String = "text/html"), (Index = "application/json")),
+        )),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY"]))),
+    )
 )]
 pub(super) async fn index(app: State<App>, headers: HeaderMap) -> Response {
     if prefers_html(&headers) {
@@ -217,7 +219,7 @@ pub(super) async fn index(app: State<App>, headers: HeaderMap) -> Response {
 }
 
 /// What this server is.
-#[derive(utoipa::ToSchema)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[allow(dead_code, reason = "it describes what `index` answers")]
 struct Index {
     name: String,
@@ -227,28 +229,34 @@ struct Index {
 }
 
 /// The description of the API.
-#[utoipa::path(
-    get,
-    path = "/openapi.json",
-    operation_id = "openapi",
-    tag = "operations",
-    summary = "This document",
-    responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json", body = serde_json::Value)),
-    security(()),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/openapi.json",
+        operation_id = "openapi",
+        tag = "operations",
+        summary = "This document",
+        responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json", body = serde_json::Value)),
+        security(()),
+    )
 )]
 pub(super) async fn openapi() -> Response {
     as_json(&api::DOCUMENT)
 }
 
 /// The process answers.
-#[utoipa::path(
-    get,
-    path = "/healthz",
-    operation_id = "health",
-    tag = "operations",
-    summary = "The process answers",
-    responses((status = 200, description = "It does.", content_type = "text/plain", body = String)),
-    security(()),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/healthz",
+        operation_id = "health",
+        tag = "operations",
+        summary = "The process answers",
+        responses((status = 200, description = "It does.", content_type = "text/plain", body = String)),
+        security(()),
+    )
 )]
 pub(super) async fn health() -> &'static str {
     "ok\n"
@@ -263,15 +271,18 @@ async fn metrics(State(app): State<App>) -> Response {
 }
 
 /// What is counted is counted over all buckets.
-#[utoipa::path(
-    get,
-    path = "/metrics",
-    operation_id = "metrics",
-    tag = "operations",
-    summary = "What is counted, for Prometheus; on a listener of its own where there is one (--admin-listen)",
-    responses((status = 200, description = "Prometheus' text format.", content_type = "text/plain", body = String)),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY", "SCOPE", "FOUND"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/metrics",
+        operation_id = "metrics",
+        tag = "operations",
+        summary = "What is counted, for Prometheus; on a listener of its own where there is one (--admin-listen)",
+        responses((status = 200, description = "Prometheus' text format.", content_type = "text/plain", body = String)),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY", "SCOPE", "FOUND"]))),
+    )
 )]
 pub(super) async fn metrics_for(
     app: State<App>,
@@ -283,18 +294,21 @@ pub(super) async fn metrics_for(
 
 /// Ready when the default bucket answers; without one there is nothing to ask. A server that is full, or whose memory is
 /// used up, is ready all the same; one that is stopping is not.
-#[utoipa::path(
-    get,
-    path = "/readyz",
-    operation_id = "ready",
-    tag = "operations",
-    summary = "The store answers",
-    responses(
-        (status = 200, description = "It does.", content_type = "text/plain", body = String),
-        (status = 503, description = "It does not.", content_type = "application/problem+json", body = ProblemDetails),
-    ),
-    security(()),
-    extensions(("x-problems" = json!([]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/readyz",
+        operation_id = "ready",
+        tag = "operations",
+        summary = "The store answers",
+        responses(
+            (status = 200, description = "It does.", content_type = "text/plain", body = String),
+            (status = 503, description = "It does not.", content_type = "application/problem+json", body = super::problem::ProblemDetails),
+        ),
+        security(()),
+        extensions(("x-problems" = json!([]))),
+    )
 )]
 pub(super) async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
     if let Some(bucket) = &app.config.default_bucket {

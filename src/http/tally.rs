@@ -9,7 +9,6 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use time::OffsetDateTime;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Links that are remembered.
@@ -19,25 +18,27 @@ const LINKS: usize = 10_000;
 const LAST: usize = 20;
 
 /// The downloads of one link.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Downloads {
     /// How many reached the end of the archive.
     pub count: u64,
     /// The last of them, the newest first.
-    #[schema(value_type = Vec<Download>)]
+    #[cfg_attr(test, schema(value_type = Vec<Download>))]
     pub last: VecDeque<Download>,
 }
 
 /// A download that reached the end of the archive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Download {
     /// When.
     #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(test, schema(value_type = String, format = DateTime))]
     pub at: OffsetDateTime,
     /// From where, unless addresses are not logged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[cfg_attr(test, schema(value_type = Option<String>))]
     pub client: Option<IpAddr>,
 }
 

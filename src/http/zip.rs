@@ -25,32 +25,35 @@ use crate::download::{DownloadError, LiveArchive};
 ///
 /// # Errors
 /// 409 `not-resumable` where a range that does not begin at 0 is asked for; see [`Problem`] for the rest.
-#[utoipa::path(
-    method(get, head),
-    path = "/v1/zip",
-    operation_id = "liveArchive",
-    tag = "archives",
-    summary = "The archive of a prefix as it is now",
-    description = "Sent while it is read. It has no length and cannot be resumed.",
-    params(
-        ("bucket" = Option<String>, Query, description = "The bucket; the server's default one where absent."),
-        ("prefix" = Option<String>, Query, description = "Keys begin with this."),
-        ("include" = Option<Vec<String>>, Query, style = Form, explode, description = "A glob on the key below the prefix, without regard to case; `*` crosses `/`. Several are alternatives. The default is `*.pdf`.", example = json!(["*.pdf"])),
-        ("filename" = Option<String>, Query, description = "The name under which the archive is saved."),
-        ("method" = Option<String>, Query, description = "`deflate` deflates text (by the ending of the key: CSV, JSON, XML, SVG, HTML and more) on its way, and stores the rest; `store`, the default, stores everything."),
-    ),
-    responses((
-        status = 200,
-        description = "A ZIP of stored entries, or with text deflated, sent while it is read. A failure after the first byte breaks the connection (HTTP/2: the stream).",
-        content_type = "application/zip",
-        body = Vec<u8>,
-        headers(
-            ("Content-Disposition" = String, description = "`attachment` with the file name (RFC 6266)."),
-            ("Accept-Ranges" = String, description = "`none`."),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        method(get, head),
+        path = "/v1/zip",
+        operation_id = "liveArchive",
+        tag = "archives",
+        summary = "The archive of a prefix as it is now",
+        description = "Sent while it is read. It has no length and cannot be resumed.",
+        params(
+            ("bucket" = Option<String>, Query, description = "The bucket; the server's default one where absent."),
+            ("prefix" = Option<String>, Query, description = "Keys begin with this."),
+            ("include" = Option<Vec<String>>, Query, style = Form, explode, description = "A glob on the key below the prefix, without regard to case; `*` crosses `/`. Several are alternatives. The default is `*.pdf`.", example = json!(["*.pdf"])),
+            ("filename" = Option<String>, Query, description = "The name under which the archive is saved."),
+            ("method" = Option<String>, Query, description = "`deflate` deflates text (by the ending of the key: CSV, JSON, XML, SVG, HTML and more) on its way, and stores the rest; `store`, the default, stores everything."),
         ),
-    )),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY", "SCOPE", "QUERY", "SELECTION", "NOTHING", "STORE", "OBJECTS", "LIVE"]))),
+        responses((
+            status = 200,
+            description = "A ZIP of stored entries, or with text deflated, sent while it is read. A failure after the first byte breaks the connection (HTTP/2: the stream).",
+            content_type = "application/zip",
+            body = Vec<u8>,
+            headers(
+                ("Content-Disposition" = String, description = "`attachment` with the file name (RFC 6266)."),
+                ("Accept-Ranges" = String, description = "`none`."),
+            ),
+        )),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY", "SCOPE", "QUERY", "SELECTION", "NOTHING", "STORE", "OBJECTS", "LIVE"]))),
+    )
 )]
 pub async fn live(
     State(app): State<App>,

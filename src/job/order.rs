@@ -1,7 +1,6 @@
 //! What is to be packaged, and what became of it: what a queue keeps as JSON.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::manifest::StateSpace;
@@ -30,10 +29,11 @@ pub struct Order {
 }
 
 /// An object to be written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Target {
     /// Its bucket.
-    #[schema(value_type = String)]
+    #[cfg_attr(test, schema(value_type = String))]
     pub bucket: Bucket,
     /// Its key.
     pub key: String,
@@ -62,9 +62,8 @@ impl Target {
 }
 
 /// How the bytes of objects get into the archive.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
     /// Large objects are copied within the store where it can do that, and all else is streamed
@@ -77,9 +76,8 @@ pub enum Method {
 }
 
 /// How much of the archive is read back once it stands.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Verify {
     /// The directory, and the CRC-32s of a sample of the entries

@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::freeze::{Chosen, FreezeError, Scan, freeze, scanned};
@@ -52,12 +51,13 @@ pub struct Wish {
 }
 
 /// A link that was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Link)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = Link))]
 pub struct Issued {
     /// The id of the link, which logs name and revocation takes; no credential.
     #[serde(serialize_with = "text")]
-    #[schema(value_type = Uuid)]
+    #[cfg_attr(test, schema(value_type = Uuid))]
     pub id: Uuid,
     /// The page for people.
     pub page_url: String,
@@ -73,15 +73,15 @@ pub struct Issued {
     pub etag: String,
     /// Whether it asks for a passphrase.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schema(required = false)]
+    #[cfg_attr(test, schema(required = false))]
     pub passphrase: bool,
     /// How often its archive may be downloaded whole.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u32>)]
+    #[cfg_attr(test, schema(value_type = Option<u32>))]
     pub max_downloads: Option<NonZeroU32>,
     /// When the link ends.
     #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(test, schema(value_type = String, format = DateTime))]
     pub expires_at: OffsetDateTime,
 }
 

@@ -12,7 +12,6 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
-use utoipa::ToSchema;
 
 use super::jsonl::{CONTENT_TYPE, Line};
 use super::selection::{MANIFEST_PREFIX, Selection};
@@ -73,8 +72,9 @@ impl Default for PublishOptions {
 const LISTED_AHEAD: usize = 24 << 20;
 
 /// A manifest that is in the bucket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Manifest)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = Manifest))]
 pub struct Published {
     /// The bucket of the objects and of the manifest.
     pub bucket: String,
@@ -90,7 +90,7 @@ pub struct Published {
     pub manifest_url: String,
     /// When all of these URLs end, at the latest. Written as RFC 3339 has it, in UTC.
     #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(test, schema(value_type = String, format = DateTime))]
     pub expires_at: OffsetDateTime,
     /// What the reader should know before relying on it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -22,14 +22,17 @@ const SCHEMAS: &str = "#/components/schemas/";
 static BODY: LazyLock<String> = LazyLock::new(|| body(&described()).into_string());
 
 /// Answers with the page.
-#[utoipa::path(
-    get,
-    path = "/docs",
-    operation_id = "docs",
-    tag = "operations",
-    summary = "This document, to be read",
-    responses((status = 200, description = "A page in English.", content_type = "text/html", body = String)),
-    security(()),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/docs",
+        operation_id = "docs",
+        tag = "operations",
+        summary = "This document, to be read",
+        responses((status = 200, description = "A page in English.", content_type = "text/html", body = String)),
+        security(()),
+    )
 )]
 pub async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
     let base = app.base_url(&headers).unwrap_or_default();

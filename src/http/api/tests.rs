@@ -26,7 +26,7 @@ fn every_route_is_described_and_nothing_else_is() {
 
 #[test]
 fn every_operation_names_groups_that_there_are() {
-    let raw = serde_json::to_value(Api::openapi()).unwrap();
+    let raw: Value = serde_json::from_str(FROM_CODE).unwrap();
     let mut ids = BTreeSet::new();
     for (path, item) in raw["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {

@@ -43,16 +43,19 @@ struct Watching {
 ///
 /// # Errors
 /// 404 `no-such-job`; 409 `no-queue`; 503 `queue-unavailable`.
-#[utoipa::path(
-    get,
-    path = "/v1/jobs/{id}/events",
-    operation_id = "jobEvents",
-    tag = "jobs",
-    summary = "A job while it changes, as server-sent events",
-    params(("id" = String, Path, description = "The id that the job was entered with.", example = "4f1c0c1e-7a52-4f3e-9c55-0d8f6a1f2b3c")),
-    responses((status = 200, description = "Each event has the whole job as its data: `progress` while it runs; the last is `done`, `failed` or `cancelled`.", content_type = "text/event-stream", body = String)),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY", "JOBS", "JOB", "STORE"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/v1/jobs/{id}/events",
+        operation_id = "jobEvents",
+        tag = "jobs",
+        summary = "A job while it changes, as server-sent events",
+        params(("id" = String, Path, description = "The id that the job was entered with.", example = "4f1c0c1e-7a52-4f3e-9c55-0d8f6a1f2b3c")),
+        responses((status = 200, description = "Each event has the whole job as its data: `progress` while it runs; the last is `done`, `failed` or `cancelled`.", content_type = "text/event-stream", body = String)),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY", "JOBS", "JOB", "STORE"]))),
+    )
 )]
 pub async fn events(
     State(app): State<App>,

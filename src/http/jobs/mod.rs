@@ -23,7 +23,6 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use tracing::info;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Problem;
@@ -49,17 +48,20 @@ const MOST: u32 = 100;
 ///
 /// # Errors
 /// See [`Problem`]; nothing is left then.
-#[utoipa::path(
-    post,
-    path = "/v1/jobs",
-    operation_id = "createJob",
-    tag = "jobs",
-    summary = "Packages a selection, or a link that there is, into a bucket",
-    description = "What is selected is frozen before the answer, as for a link.",
-    request_body(content = JobRequest, example = json!({"prefix": "reports/2025/", "to": "s3://my-bucket/archives/2025.zip"})),
-    responses((status = 202, description = "The job, as it is now. It goes on by itself.", body = JobView, headers(("Location" = String, description = "Where to ask about it.")))),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY", "SCOPE", "BODY", "SELECTION", "NOTHING", "KEYS", "STORE", "OBJECTS", "BOUNDS", "LINKS", "NAME", "LINK", "FOUND", "JOBS", "ENTER"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        post,
+        path = "/v1/jobs",
+        operation_id = "createJob",
+        tag = "jobs",
+        summary = "Packages a selection, or a link that there is, into a bucket",
+        description = "What is selected is frozen before the answer, as for a link.",
+        request_body(content = JobRequest, example = json!({"prefix": "reports/2025/", "to": "s3://my-bucket/archives/2025.zip"})),
+        responses((status = 202, description = "The job, as it is now. It goes on by itself.", body = JobView, headers(("Location" = String, description = "Where to ask about it.")))),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY", "SCOPE", "BODY", "SELECTION", "NOTHING", "KEYS", "STORE", "OBJECTS", "BOUNDS", "LINKS", "NAME", "LINK", "FOUND", "JOBS", "ENTER"]))),
+    )
 )]
 pub async fn create(
     State(app): State<App>,
@@ -168,7 +170,8 @@ fn own_target(space: &StateSpace, open: &Open) -> Target {
 }
 
 /// The caller's newest jobs, the newest first.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct Jobs {
     jobs: Vec<JobView>,
 }
@@ -177,15 +180,18 @@ struct Jobs {
 ///
 /// # Errors
 /// 409 `no-queue`; 503 `queue-unavailable`.
-#[utoipa::path(
-    get,
-    path = "/v1/jobs",
-    operation_id = "listJobs",
-    tag = "jobs",
-    summary = "The newest hundred jobs of the API key",
-    responses((status = 200, description = "The newest first.", body = Jobs)),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY", "JOBS", "STORE"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/v1/jobs",
+        operation_id = "listJobs",
+        tag = "jobs",
+        summary = "The newest hundred jobs of the API key",
+        responses((status = 200, description = "The newest first.", body = Jobs)),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY", "JOBS", "STORE"]))),
+    )
 )]
 pub async fn list(
     State(app): State<App>,
@@ -204,16 +210,19 @@ pub async fn list(
 ///
 /// # Errors
 /// 404 `no-such-job`; 409 `no-queue`; 503 `queue-unavailable`.
-#[utoipa::path(
-    get,
-    path = "/v1/jobs/{id}",
-    operation_id = "job",
-    tag = "jobs",
-    summary = "What has become of a job",
-    params(("id" = String, Path, description = "The id that the job was entered with.", example = "4f1c0c1e-7a52-4f3e-9c55-0d8f6a1f2b3c")),
-    responses((status = 200, description = "The job.", body = JobView)),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY", "JOBS", "JOB", "STORE"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/v1/jobs/{id}",
+        operation_id = "job",
+        tag = "jobs",
+        summary = "What has become of a job",
+        params(("id" = String, Path, description = "The id that the job was entered with.", example = "4f1c0c1e-7a52-4f3e-9c55-0d8f6a1f2b3c")),
+        responses((status = 200, description = "The job.", body = JobView)),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY", "JOBS", "JOB", "STORE"]))),
+    )
 )]
 pub async fn show(
     State(app): State<App>,
@@ -229,19 +238,22 @@ pub async fn show(
 ///
 /// # Errors
 /// As [`show`].
-#[utoipa::path(
-    delete,
-    path = "/v1/jobs/{id}",
-    operation_id = "cancelJob",
-    tag = "jobs",
-    summary = "Cancels a job",
-    params(("id" = String, Path, description = "The id that the job was entered with.", example = "4f1c0c1e-7a52-4f3e-9c55-0d8f6a1f2b3c")),
-    responses(
-        (status = 200, description = "It has ended.", body = JobView),
-        (status = 202, description = "It is still to be put down; its upload is taken back then.", body = JobView),
-    ),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY", "JOBS", "JOB", "STORE"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        delete,
+        path = "/v1/jobs/{id}",
+        operation_id = "cancelJob",
+        tag = "jobs",
+        summary = "Cancels a job",
+        params(("id" = String, Path, description = "The id that the job was entered with.", example = "4f1c0c1e-7a52-4f3e-9c55-0d8f6a1f2b3c")),
+        responses(
+            (status = 200, description = "It has ended.", body = JobView),
+            (status = 202, description = "It is still to be put down; its upload is taken back then.", body = JobView),
+        ),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY", "JOBS", "JOB", "STORE"]))),
+    )
 )]
 pub async fn cancel(
     State(app): State<App>,

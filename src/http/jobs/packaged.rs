@@ -38,16 +38,19 @@ pub(in crate::http) async fn of(app: &App, open: &Open) -> Option<Packaged> {
 ///
 /// # Errors
 /// 403 and 410 for links that are of no use; 403 `bucket-not-allowed`; 404 `not-packaged`.
-#[utoipa::path(
-    get,
-    path = "/d/{link}/packaged",
-    operation_id = "packaged",
-    tag = "recipients",
-    summary = "The archive of a link where a job has written it into a bucket",
-    params(("link" = String, Path, description = "The token of the link: a credential.")),
-    responses((status = 302, description = "To a fresh presigned URL.", headers(("Location" = String, description = "The presigned URL.")))),
-    security((), ("passphrase" = [])),
-    extensions(("x-problems" = json!(["LINK", "PACKAGED", "STORE"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/d/{link}/packaged",
+        operation_id = "packaged",
+        tag = "recipients",
+        summary = "The archive of a link where a job has written it into a bucket",
+        params(("link" = String, Path, description = "The token of the link: a credential.")),
+        responses((status = 302, description = "To a fresh presigned URL.", headers(("Location" = String, description = "The presigned URL.")))),
+        security((), ("passphrase" = [])),
+        extensions(("x-problems" = json!(["LINK", "PACKAGED", "STORE"]))),
+    )
 )]
 pub async fn redirect(
     State(app): State<App>,

@@ -4,13 +4,11 @@ use axum::body::Body;
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::Problem;
 use crate::http::caller::Caller;
 use crate::http::json::{Bounds, read};
-use crate::http::links::request::{Asked, LinkRequest, STORED_ONLY};
+use crate::http::links::request::{Asked, STORED_ONLY};
 use crate::http::routes::App;
 use crate::job::{Method, Target, Verify};
 use crate::manifest::selection::is_own;
@@ -41,7 +39,8 @@ pub enum Source {
 }
 
 /// How it is to be packaged; every field may be left out.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Options {
     /// A link that there is, by its URL, its token or its id; in the place of a selection.
     link: Option<String>,
@@ -59,37 +58,14 @@ pub struct Options {
 }
 
 /// Where the archive goes.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(untagged)]
 enum To {
     /// `s3://bucket/key`.
     Url(String),
     /// The same in parts; the bucket may be the default one.
     Place { bucket: Option<String>, key: String },
-}
-
-/// The fields of a link, and those of a job.
-impl PartialSchema for JobRequest {
-    fn schema() -> RefOr<Schema> {
-        let mut all = LinkRequest::schema();
-        if let (RefOr::T(Schema::Object(all)), RefOr::T(Schema::Object(own))) =
-            (&mut all, Options::schema())
-        {
-            all.properties.extend(own.properties);
-            all.description = Some(
-                "A selection as for a link, or a link that there is; and where the archive goes."
-                    .to_owned(),
-            );
-        }
-        all
-    }
-}
-
-impl ToSchema for JobRequest {
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        LinkRequest::schemas(schemas);
-        Options::schemas(schemas);
-    }
 }
 
 impl JobRequest {
@@ -159,5 +135,38 @@ impl Options {
         }
         caller.may(bucket.as_str(), &key)?;
         Ok(Some(Target { bucket, key }))
+    }
+}
+
+/// For the description of the API: the fields of a link, and those of a job.
+#[cfg(test)]
+mod described {
+    use utoipa::openapi::{RefOr, Schema};
+    use utoipa::{PartialSchema, ToSchema};
+
+    use super::{JobRequest, Options};
+    use crate::http::links::request::LinkRequest;
+
+    impl PartialSchema for JobRequest {
+        fn schema() -> RefOr<Schema> {
+            let mut all = LinkRequest::schema();
+            if let (RefOr::T(Schema::Object(all)), RefOr::T(Schema::Object(own))) =
+                (&mut all, Options::schema())
+            {
+                all.properties.extend(own.properties);
+                all.description = Some(
+                    "A selection as for a link, or a link that there is; and where the archive goes."
+                        .to_owned(),
+                );
+            }
+            all
+        }
+    }
+
+    impl ToSchema for JobRequest {
+        fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+            LinkRequest::schemas(schemas);
+            Options::schemas(schemas);
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use serde::Serialize;
 use time::OffsetDateTime;
-use utoipa::ToSchema;
 
 use crate::disposition;
 use crate::http::Problem;
@@ -16,8 +15,9 @@ use crate::job::{Method, Packaged, Phase, Target};
 use crate::manifest::issue::{segment, unix};
 
 /// A job as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[schema(as = Job)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = Job))]
 pub struct JobView {
     /// Its id.
     pub id: String,
@@ -27,7 +27,7 @@ pub struct JobView {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancelling: bool,
     /// The id of the link that it packages.
-    #[schema(value_type = uuid::Uuid)]
+    #[cfg_attr(test, schema(value_type = uuid::Uuid))]
     pub link: String,
     /// The name of the archive.
     pub filename: String,
@@ -56,7 +56,7 @@ pub struct JobView {
         with = "time::serde::rfc3339::option",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(test, schema(value_type = Option<String>, format = DateTime))]
     pub estimated_end: Option<OffsetDateTime>,
     /// Why nothing is copied within the store.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,21 +66,21 @@ pub struct JobView {
     pub error: Option<String>,
     /// When it was asked for.
     #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(test, schema(value_type = String, format = DateTime))]
     pub created_at: OffsetDateTime,
     /// When it was first begun.
     #[serde(
         with = "time::serde::rfc3339::option",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(test, schema(value_type = Option<String>, format = DateTime))]
     pub started_at: Option<OffsetDateTime>,
     /// When it ended.
     #[serde(
         with = "time::serde::rfc3339::option",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(test, schema(value_type = Option<String>, format = DateTime))]
     pub ended_at: Option<OffsetDateTime>,
     /// The page of the link; absent where the server does not know its own name.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,11 +7,9 @@ use axum::body::Body;
 use futures::StreamExt;
 use http::{HeaderMap, HeaderName, header};
 use serde::Deserialize;
-use utoipa::ToSchema;
 
 use super::super::Problem;
 use super::super::json::{self, Bounds, read};
-use super::super::manifests::OneOrMany;
 use super::super::query::Query;
 use crate::manifest::jsonl::CONTENT_TYPE;
 use crate::manifest::list::{ListReader, Wanted};
@@ -45,7 +43,8 @@ pub struct Asked {
 }
 
 /// The body in JSON; every field may be left out.
-#[derive(Default, Deserialize, ToSchema)]
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LinkRequest {
     /// The server's default bucket where absent.
@@ -56,23 +55,23 @@ pub struct LinkRequest {
     keys: Option<Vec<String>>,
     /// A glob on the key below the prefix, or a list of them; `*.pdf` where absent.
     #[serde(default, deserialize_with = "one_or_many")]
-    #[schema(required = false, value_type = OneOrMany)]
+    #[cfg_attr(test, schema(required = false, value_type = crate::http::manifests::OneOrMany))]
     include: Vec<String>,
     /// The name under which the archive is saved; after the prefix where absent.
     filename: Option<String>,
     /// Life of the link in seconds; seven days where absent.
-    #[schema(minimum = 1, maximum = 315_619_200)]
+    #[cfg_attr(test, schema(minimum = 1, maximum = 315_619_200))]
     expires_in: Option<u64>,
     /// `scan` reads what the store has no CRC-32 of once, so that the archive has no data descriptors and no range ever waits.
     crc: Option<Crc>,
     /// Recipients must give it as the password of HTTP Basic. Kept as a salted, slow hash only.
-    #[schema(min_length = 8, max_length = 1024)]
+    #[cfg_attr(test, schema(min_length = 8, max_length = 1024))]
     passphrase: Option<String>,
     /// How often the archive may be downloaded whole: an answer counts that carried its last byte to a client that took it.
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[cfg_attr(test, schema(value_type = Option<u32>, minimum = 1))]
     max_downloads: Option<NonZeroU32>,
     /// Of jobs and of live archives: not of links.
-    #[schema(ignore)]
+    #[cfg_attr(test, schema(ignore))]
     method: Option<serde_json::Value>,
 }
 
@@ -81,7 +80,8 @@ pub(in crate::http) const STORED_ONLY: &str = "method: the archives of links and
      lengths and ranges are known beforehand; GET /v1/zip?method=deflate deflates on the way";
 
 /// Where rows have their CRC-32 from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Crc {
     /// From the store alone.

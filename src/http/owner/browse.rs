@@ -4,7 +4,6 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::as_json;
 use crate::http::Problem;
@@ -18,7 +17,8 @@ use crate::store::StoreErrorKind;
 const PAGE: i32 = 200;
 
 /// Where a caller may begin.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Places {
     places: Vec<Place>,
     /// Whether other buckets may be named as well.
@@ -26,14 +26,16 @@ pub struct Places {
 }
 
 /// A prefix of a bucket.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Place {
     bucket: String,
     prefix: String,
 }
 
 /// A page of a folder.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Folder {
     folders: Vec<String>,
     files: Vec<File>,
@@ -42,22 +44,26 @@ pub struct Folder {
 }
 
 /// An object.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct File {
     key: String,
     size: u64,
 }
 
 /// Answers with the buckets and prefixes that the caller may begin with.
-#[utoipa::path(
-    get,
-    path = "/v1/places",
-    operation_id = "listPlaces",
-    tag = "browsing",
-    summary = "Where the caller may begin",
-    responses((status = 200, description = "Buckets and prefixes.", body = Places)),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/v1/places",
+        operation_id = "listPlaces",
+        tag = "browsing",
+        summary = "Where the caller may begin",
+        responses((status = 200, description = "Buckets and prefixes.", body = Places)),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY"]))),
+    )
 )]
 pub async fn places(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
     let place = |bucket: &str, prefix: &str| Place {
@@ -94,20 +100,23 @@ pub async fn places(State(app): State<App>, Extension(caller): Extension<Caller>
 ///
 /// # Errors
 /// 400 for a malformed query; 403 `out-of-scope`; else as the store says.
-#[utoipa::path(
-    get,
-    path = "/v1/folder",
-    operation_id = "listFolder",
-    tag = "browsing",
-    summary = "A page of what lies directly below a prefix",
-    params(
-        ("bucket" = Option<String>, Query, description = "The bucket; the server's default one where absent."),
-        ("prefix" = Option<String>, Query, description = "Up to and with the last `/`."),
-        ("from" = Option<String>, Query, description = "`next` of the page before."),
-    ),
-    responses((status = 200, description = "Folders and files.", body = Folder)),
-    security((), ("apiKey" = [])),
-    extensions(("x-problems" = json!(["KEY", "SCOPE", "QUERY", "SELECTION", "STORE"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/v1/folder",
+        operation_id = "listFolder",
+        tag = "browsing",
+        summary = "A page of what lies directly below a prefix",
+        params(
+            ("bucket" = Option<String>, Query, description = "The bucket; the server's default one where absent."),
+            ("prefix" = Option<String>, Query, description = "Up to and with the last `/`."),
+            ("from" = Option<String>, Query, description = "`next` of the page before."),
+        ),
+        responses((status = 200, description = "Folders and files.", body = Folder)),
+        security((), ("apiKey" = [])),
+        extensions(("x-problems" = json!(["KEY", "SCOPE", "QUERY", "SELECTION", "STORE"]))),
+    )
 )]
 pub async fn folder(
     State(app): State<App>,

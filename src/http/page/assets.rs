@@ -63,20 +63,23 @@ impl Asset {
 ///
 /// # Errors
 /// 404 for any other name.
-#[utoipa::path(
-    get,
-    path = "/assets/{name}",
-    operation_id = "asset",
-    tag = "operations",
-    summary = "Stylesheet, scripts and icon of the pages, named by their content",
-    params(("name" = String, Path, description = "The name that a page gives.")),
-    responses((
-        status = 200,
-        description = "The file, to be kept for good.",
-        content((String = "text/css"), (String = "text/javascript"), (String = "image/svg+xml")),
-    )),
-    security(()),
-    extensions(("x-problems" = json!(["FOUND"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/assets/{name}",
+        operation_id = "asset",
+        tag = "operations",
+        summary = "Stylesheet, scripts and icon of the pages, named by their content",
+        params(("name" = String, Path, description = "The name that a page gives.")),
+        responses((
+            status = 200,
+            description = "The file, to be kept for good.",
+            content((String = "text/css"), (String = "text/javascript"), (String = "image/svg+xml")),
+        )),
+        security(()),
+        extensions(("x-problems" = json!(["FOUND"]))),
+    )
 )]
 pub async fn show(Path(name): Path<String>) -> Result<Response, Problem> {
     let path = format!("{FOLDER}{name}");

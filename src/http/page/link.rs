@@ -46,22 +46,25 @@ struct Asked {
 ///
 /// # Errors
 /// 403 and 410 for links that are of no use; 404 for a folder that the link does not have; else as the store says.
-#[utoipa::path(
-    get,
-    path = "/d/{link}",
-    operation_id = "linkPage",
-    tag = "recipients",
-    summary = "The page of a link, for people",
-    description = "In English or Portuguese by `Accept-Language`. Parameters that are not known are ignored.",
-    params(
-        ("link" = String, Path, description = "The token of the link: a credential."),
-        ("folder" = Option<String>, Query, description = "The folder that is shown, from the top of the archive; all of it where absent."),
-        ("q" = Option<String>, Query, description = "Only files whose path has all of these words, without regard to case and accents."),
-        ("page" = Option<u64>, Query, minimum = 1, description = "Which page of them, from 1 on."),
-    ),
-    responses((status = 200, description = "The page. It works without its script, and loads nothing from elsewhere.", content_type = "text/html", body = String)),
-    security((), ("passphrase" = [])),
-    extensions(("x-problems" = json!(["LINK", "FOUND", "STORE"]))),
+#[cfg_attr(
+    test,
+    utoipa::path(
+        get,
+        path = "/d/{link}",
+        operation_id = "linkPage",
+        tag = "recipients",
+        summary = "The page of a link, for people",
+        description = "In English or Portuguese by `Accept-Language`. Parameters that are not known are ignored.",
+        params(
+            ("link" = String, Path, description = "The token of the link: a credential."),
+            ("folder" = Option<String>, Query, description = "The folder that is shown, from the top of the archive; all of it where absent."),
+            ("q" = Option<String>, Query, description = "Only files whose path has all of these words, without regard to case and accents."),
+            ("page" = Option<u64>, Query, minimum = 1, description = "Which page of them, from 1 on."),
+        ),
+        responses((status = 200, description = "The page. It works without its script, and loads nothing from elsewhere.", content_type = "text/html", body = String)),
+        security((), ("passphrase" = [])),
+        extensions(("x-problems" = json!(["LINK", "FOUND", "STORE"]))),
+    )
 )]
 pub async fn show(
     State(app): State<App>,
