@@ -17,7 +17,8 @@ mod store;
 const RETRY_AFTER: u32 = 5;
 
 /// Problem details (RFC 9457). `type` is stable; `detail` is for people.
-#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg(test)]
+#[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "it describes what `Problem::body` makes")]
 pub struct ProblemDetails {
     /// What happened, for programs.
@@ -31,16 +32,16 @@ pub struct ProblemDetails {
     /// The id of the request, as in the log and in `X-Request-Id`.
     request_id: String,
     /// The first keys concerned, with `archived`, `no-such-keys`, `object-changed`, `malformed-selection` and `link-broken`.
-    #[cfg_attr(test, schema(required = false))]
+    #[schema(required = false)]
     keys: Vec<String>,
     /// Where these keys, or what is malformed, stand in a manifest: numbers of lines from 1 on.
-    #[cfg_attr(test, schema(required = false))]
+    #[schema(required = false)]
     lines: Vec<u64>,
     /// Objects whose checksum the range needs, with `checksums-pending`.
-    #[cfg_attr(test, schema(required = false))]
+    #[schema(required = false)]
     needed: u64,
     /// Those that are still to be hashed, with `checksums-pending`.
-    #[cfg_attr(test, schema(required = false))]
+    #[schema(required = false)]
     missing: u64,
 }
 

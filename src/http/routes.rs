@@ -219,7 +219,8 @@ pub(super) async fn index(app: State<App>, headers: HeaderMap) -> Response {
 }
 
 /// What this server is.
-#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg(test)]
+#[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "it describes what `index` answers")]
 struct Index {
     name: String,

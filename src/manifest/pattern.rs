@@ -122,6 +122,12 @@ enum Part {
     One(String),
 }
 
+impl Part {
+    fn literal(character: char) -> Part {
+        Part::One(Pattern::escape(character.encode_utf8(&mut [0; 4])))
+    }
+}
+
 struct Parser<'a> {
     rest: std::str::Chars<'a>,
     /// How many more characters may be written.
@@ -153,11 +159,8 @@ impl Parser<'_> {
                 Some('*') => Part::Star,
                 Some('?') => Part::One("?".to_owned()),
                 Some('[') => Part::One(self.class()?),
-                Some('\\') => {
-                    let literal = self.rest.next().ok_or(Malformed::Escape)?;
-                    Part::One(Pattern::escape(literal.encode_utf8(&mut [0; 4])))
-                }
-                Some(literal) => Part::One(Pattern::escape(literal.encode_utf8(&mut [0; 4]))),
+                Some('\\') => Part::literal(self.rest.next().ok_or(Malformed::Escape)?),
+                Some(literal) => Part::literal(literal),
             };
             self.write(current.len())?;
             for branch in &mut current {

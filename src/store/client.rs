@@ -1,7 +1,6 @@
 //! Requests to other servers: hyper's client, over connections that are opened as those of reads are. It is one type for
 //! all who ask, so that it is in the program once.
 
-use std::error::Error;
 use std::fmt;
 use std::path::Path;
 use std::pin::Pin;
@@ -21,12 +20,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tower::Service;
 
 use super::ConnectError;
-use super::dial::{Connection, Dialer, IDLE};
+use super::dial::{BoxError, Connection, Dialer, IDLE};
 
 /// How long a connection to this machine may take to open.
 const LOCAL: Duration = Duration::from_secs(10);
-
-type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Sends requests (HTTP/1.1) and keeps connections for the next. Clones share them.
 #[derive(Clone)]

@@ -28,7 +28,8 @@ use super::ConnectError;
 /// or so.
 pub(super) const IDLE: Duration = Duration::from_secs(30);
 
-type BoxError = Box<dyn Error + Send + Sync>;
+/// Whatever kept a connection from opening.
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Opens connections. Clones share what is known of TLS.
 #[derive(Clone)]
@@ -91,8 +92,12 @@ impl Dialer {
 
     /// A dialer for what is at hand: it heeds no proxies, and trusts the system's certificates.
     pub(super) fn direct() -> Dialer {
+        let mut http = HttpConnector::new();
+        // The scheme decides over TLS, not over whether there is a connection.
+        http.enforce_http(false);
+        http.set_nodelay(true);
         Dialer {
-            http: connector(),
+            http,
             proxies: Arc::new(Matcher::builder().build()),
             roots: Arc::new(RootCertStore::empty()),
             tls: Arc::default(),
@@ -225,14 +230,6 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
-}
-
-fn connector() -> HttpConnector {
-    let mut http = HttpConnector::new();
-    // The scheme decides over TLS, not over whether there is a connection.
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http
 }
 
 fn direct(stream: impl Duplex + 'static) -> Connection {

@@ -46,6 +46,7 @@ mod owner;
 mod packaging;
 mod pages;
 mod program;
+mod proxy;
 mod queue;
 mod readers;
 mod rolling;

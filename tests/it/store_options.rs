@@ -3,9 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
-
+use crate::proxy::Proxy;
 use crate::support::nginx::Nginx;
 use crate::support::server::{Server, sheaf};
 use crate::support::synthetic::object::SyntheticObject;
@@ -112,26 +110,17 @@ async fn requesters_pay_where_they_are_asked_to() {
 #[tokio::test]
 async fn requests_go_through_a_proxy_of_the_environment() {
     let store = store().await;
-    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let proxy = Proxy::start().await;
+    let address = format!("http://{}", proxy.authority());
     let variables = [
         ("HTTP_PROXY", address.as_str()),
         ("S3_ENDPOINT_URL", "http://store.example:9000"),
     ];
     let server = server(&store, &["--path-style"], &variables);
-    let asked = async {
-        let (stream, _) = proxy.accept().await.unwrap();
-        let mut stream = BufReader::new(stream);
-        let mut line = String::new();
-        stream.read_line(&mut line).await.unwrap();
-        let answer = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        stream.get_mut().write_all(answer).await.unwrap();
-        line
-    };
-    let (line, answer) = tokio::join!(asked, server.get("/v1/zip"));
+    let (head, answer) = tokio::join!(proxy.refuse("403 Forbidden"), server.get("/v1/zip"));
     assert!(
-        line.starts_with("GET http://store.example:9000/bench"),
-        "{line}"
+        head.starts_with("GET http://store.example:9000/bench"),
+        "{head}"
     );
     assert_eq!(answer.status, 403);
     assert_eq!(store.requests().count(Operation::List), 0);

@@ -1,10 +1,9 @@
 //! `sheaf verify`, as people and scripts use it.
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
 
 use crate::program::Place;
+use crate::proxy::Proxy;
 use crate::support::tls::Certificate;
 
 /// A place with an archive of two files, made by `sheaf zip`, in a folder that is a bucket.
@@ -129,22 +128,12 @@ async fn a_certificate_of_ones_own_is_trusted_where_it_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_url_is_read_through_a_proxy_of_the_environment() {
-    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://me:secret@{}", proxy.local_addr().unwrap());
+    let proxy = Proxy::start().await;
+    let address = format!("http://me:secret@{}", proxy.authority());
     let place = Place::new().set("HTTP_PROXY", &address);
-    let asked = async {
-        let (stream, _) = proxy.accept().await.unwrap();
-        let mut stream = BufReader::new(stream);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert_ne!(stream.read_line(&mut head).await.unwrap(), 0, "{head}");
-        }
-        let answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        stream.get_mut().write_all(answer).await.unwrap();
-        head.to_lowercase()
-    };
     let verify = ["verify", "http://files.example/a.zip"];
-    let (head, ended) = tokio::join!(asked, place.run(&verify));
+    let (head, ended) = tokio::join!(proxy.refuse("404 Not Found"), place.run(&verify));
+    let head = head.to_lowercase();
     assert!(
         head.starts_with("get http://files.example/a.zip http/1.1\r\n"),
         "{head}"
